@@ -1,0 +1,153 @@
+"""The port between pulpo and a queue: what an engine must do, as protocols.
+
+Batch-first: a batch of one costs nothing, a loop of singles does. The contract behind every
+sentence here is `pulpo.contract.AdapterContract`; an engine is right when it passes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from pulpo.errors import QueueError
+from pulpo.job import (
+    Capabilities,
+    Job,
+    JobId,
+    JobState,
+    ListedJob,
+    NewJob,
+    QueueStats,
+    Settlement,
+)
+
+__all__ = ["Engine", "QueueAdapter", "QueueAdmin"]
+
+
+class QueueAdapter(Protocol):
+    """Where jobs wait.
+
+    One thread of one process owns an adapter, `wake` excepted. Jobs reserved through an adapter
+    are settled through the same adapter. Raising means a wrong call, or that nothing was sent:
+    what happened to a single job is answered in its place.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this queue can do; may connect, and then raises `QueueUnavailableError`."""
+        ...
+
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+        """Accept jobs; for each, in order, its id or why it was not accepted.
+
+        An id means accepted, as durably as the engine promises. `PublishUncertainError` in a place
+        means that the job was sent and no answer came. Raises `QueueUnavailableError` when nothing
+        was sent.
+        """
+        ...
+
+    def exchange(
+        self,
+        settlements: Sequence[Settlement],
+        queues: Sequence[str],
+        *,
+        limit: int,
+        timeout: float,
+    ) -> tuple[Sequence[bool | QueueError], Sequence[Job]]:
+        """Settle, then reserve up to `limit` jobs, in one round trip.
+
+        For each settlement, in order: True = done, False = the lease was lost and nothing was
+        done, an error = not known: offer it again, the engine looks before it answers then. The
+        jobs come most urgent first: by priority, then by arrival, over all `queues`. With nothing
+        ready it waits up to `timeout` seconds, for a job or for `wake`. `limit=0` only settles,
+        and waits for `wake` if there is a `timeout`.
+        """
+        ...
+
+    def touch(self, jobs: Sequence[Job]) -> Sequence[bool | QueueError]:
+        """Start the leases of these jobs anew; False = the lease was lost."""
+        ...
+
+    def crashes(self, jobs: Sequence[Job]) -> Sequence[int]:
+        """Return for each reserved job how many of its runs ended without a word."""
+        ...
+
+    def wake(self) -> None:
+        """Let a waiting `exchange`, or the next one that would wait, return now; any thread."""
+        ...
+
+    def close(self) -> None:
+        """Give back every job that is held, at once, and let go of the queue; twice is once."""
+        ...
+
+
+class QueueAdmin(Protocol):
+    """What an operator asks of a queue; never called from the worker's loop.
+
+    One thread owns it. Every change is on disk when a call returns, where the engine has a disk.
+    """
+
+    def queues(self) -> Sequence[str]:
+        """Return the names of the queues that exist, sorted."""
+        ...
+
+    def stats(self, queue: str) -> QueueStats:
+        """Count the jobs of a queue; zeros for one that does not exist.
+
+        A dead worker's jobs count as ready, also when no worker runs.
+        """
+        ...
+
+    def list(
+        self, queue: str | None = None, state: JobState | None = None, *, limit: int = 100
+    ) -> Sequence[ListedJob]:
+        """Return jobs, in the order in which they would run."""
+        ...
+
+    def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:
+        """Look at jobs without touching them; None for an id that nobody has."""
+        ...
+
+    def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
+        """Make buried or delayed jobs ready now; False for one that is neither, or not there."""
+        ...
+
+    def kick_all(self, queue: str) -> int:
+        """Make all buried jobs of a queue ready; return how many."""
+        ...
+
+    def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
+        """Delete jobs that are not being run; False for one that is, or is not there."""
+        ...
+
+    def edit(self, id: JobId, rewritten: NewJob) -> bool:
+        """Put a rewritten job in the place of one that is not being run, in the same state.
+
+        `delay` and `at` of the rewritten job count for a ready or delayed one; a buried one stays
+        buried. False for a job that is being run, or is not there.
+        """
+        ...
+
+    def pause(self, queue: str, seconds: float | None = None) -> None:
+        """Let nobody reserve from a queue, for so many seconds or until `resume`."""
+        ...
+
+    def resume(self, queue: str) -> None:
+        """End a pause; does nothing to a queue that is not paused."""
+        ...
+
+    def close(self) -> None:
+        """Let go of the queue; twice is once."""
+        ...
+
+
+class Engine(Protocol):
+    """A queue by its URL, not connected yet; any thread may ask it for doors."""
+
+    def adapter(self) -> QueueAdapter:
+        """Open a door for one thread that publishes or works."""
+        ...
+
+    def admin(self) -> QueueAdmin:
+        """Open a door for an operator."""
+        ...

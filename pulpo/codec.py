@@ -1,0 +1,265 @@
+"""The wire format: an envelope as bytes, and bytes as an envelope.
+
+    [1, headers, body]            msgpack: the envelope
+    [2, signature, envelope]      the same, signed: HMAC-SHA256 over the bytes of the envelope
+    {"type": ..., "body": ..., "headers": {...}}      JSON, so that any language can publish
+
+Values that msgpack does not know travel as ext types; the table is in the documentation, under
+reference, wire format, and is a promise: numbers are never reused. Nothing is ever pickled, and
+no name from a message is imported. Decoding is bounded: in size by the engine, in depth and in
+count here. The codec is stateless apart from its keys; any thread may use it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import json
+import threading
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime, time, timedelta
+from decimal import Decimal, InvalidOperation
+from typing import Any
+from uuid import UUID
+
+import msgpack
+
+from pulpo.envelope import Envelope, check_control
+from pulpo.errors import DecodeError, EncodeError, SignatureError
+
+__all__ = ["MAX_DEPTH", "MAX_ITEMS", "Codec"]
+
+MAX_DEPTH = 64
+MAX_ITEMS = 100_000
+MAX_NESTED_SETS = 8
+
+_ENVELOPE, _SIGNED = 1, 2
+_DATETIME, _DATE, _TIME, _TIMEDELTA, _UUID, _DECIMAL, _SET, _FROZENSET = range(1, 9)
+
+# Bytes that cannot open a container, see the msgpack specification: what is left after they are
+# struck out is an upper bound of the depth, found in one pass in C.
+_NOT_CONTAINERS = bytes(
+    byte for byte in range(256) if not (0x80 <= byte <= 0x9F or 0xC7 <= byte <= 0xDF)
+)
+
+
+class Codec:
+    """Encodes and decodes envelopes; signs and verifies where `keys` are given.
+
+    The first key signs, every key verifies: so keys are rotated by putting the new one first.
+    """
+
+    def __init__(self, keys: Sequence[bytes] = ()) -> None:
+        self._keys = tuple(keys)
+        self._local = threading.local()
+
+    def encode(self, headers: Mapping[str, object], body: object) -> bytes:
+        """Return the bytes of an envelope; raises `EncodeError` naming the value it can't take."""
+        try:
+            packed: bytes = self._packer().pack((_ENVELOPE, headers, body))
+        except (TypeError, ValueError, OverflowError, RecursionError) as error:
+            self._local.__dict__.clear()  # a Packer that raised may keep half a value
+            raise EncodeError(_why_not(error)) from error
+        if len(packed.translate(None, _NOT_CONTAINERS)) > MAX_DEPTH:
+            _check_shape((headers, body), EncodeError)
+        if self._keys:
+            return bytes(msgpack.packb((_SIGNED, _sign(self._keys[0], packed), packed)))
+        return packed
+
+    def decode(self, data: bytes) -> Envelope:
+        """Return the envelope in `data`.
+
+        Raises `DecodeError` for bytes that are no job, `SignatureError` where keys are set and
+        none of them made the signature. Never anything else.
+        """
+        if self._keys:
+            data = self._verified(data)
+        elif data[:2] == b"\x93\x02":
+            data = _signed_parts(data)[1]
+        if data[:1] == b"{":
+            return _from_json(data)
+        parts = _unpack(data)
+        if type(parts) is not list or len(parts) != 3 or parts[0] != _ENVELOPE:
+            raise DecodeError(f"not a pulpo job: {data[:32]!r}")
+        headers = parts[1]
+        if type(headers) is not dict:
+            raise DecodeError(f"headers are not a map: {data[:32]!r}")
+        check_control(headers)
+        return Envelope(headers, parts[2])
+
+    def _packer(self) -> msgpack.Packer:
+        # One a thread: pack() calls back into Python for ext types, where threads may switch.
+        try:
+            return self._local.packer
+        except AttributeError:
+            self._local.packer = packer = msgpack.Packer(default=_to_ext)
+            return packer
+
+    def _verified(self, data: bytes) -> bytes:
+        if data[:2] != b"\x93\x02":
+            raise SignatureError("signing keys are set and the job is not signed")
+        signature, payload = _signed_parts(data)
+        if not any(hmac.compare_digest(_sign(key, payload), signature) for key in self._keys):
+            raise SignatureError("the job's signature fits none of the signing keys")
+        return payload
+
+
+def _sign(key: bytes, payload: bytes) -> bytes:
+    return hmac.digest(key, payload, hashlib.sha256)
+
+
+def _signed_parts(data: bytes) -> tuple[bytes, bytes]:
+    parts = _unpack(data)
+    if (
+        type(parts) is list
+        and len(parts) == 3
+        and type(parts[1]) is bytes
+        and type(parts[2]) is bytes
+    ):
+        return parts[1], parts[2]
+    raise DecodeError(f"not a signed pulpo job: {data[:32]!r}")
+
+
+def _unpack(data: bytes) -> Any:  # any value that msgpack can hold
+    try:
+        value = msgpack.unpackb(
+            data,
+            strict_map_key=False,
+            timestamp=3,
+            ext_hook=_from_ext,
+            max_array_len=MAX_ITEMS,
+            max_map_len=MAX_ITEMS,
+        )
+    except DecodeError:
+        raise
+    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+        raise DecodeError(f"not msgpack ({_first_line(error)}): {data[:32]!r}") from error
+    if len(data.translate(None, _NOT_CONTAINERS)) > MAX_DEPTH:
+        _check_shape(value, DecodeError)
+    return value
+
+
+def _from_json(data: bytes) -> Envelope:
+    try:
+        found = json.loads(data, parse_constant=_no_constant)
+    except (ValueError, RecursionError) as error:
+        raise DecodeError(f"not JSON ({_first_line(error)}): {data[:32]!r}") from error
+    _check_shape(found, DecodeError)
+    headers = found.get("headers") or {}
+    if type(headers) is not dict:
+        raise DecodeError(f"headers are not an object: {str(headers)[:100]!r}")
+    if "type" not in found:
+        raise DecodeError(f'a JSON job needs a "type": {data[:64]!r}')
+    headers = {**headers, "type": found["type"]}
+    check_control(headers)
+    return Envelope(headers, found.get("body"))
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _check_shape(value: object, error: type[DecodeError] | type[EncodeError]) -> None:
+    """Walk a value level by level; raise where it is deeper or larger than the limits."""
+    level, depth, items = [value], 0, 0
+    while level:
+        below: list[object] = []
+        for item in level:
+            if isinstance(item, Mapping):
+                below.extend(item.keys())
+                below.extend(item.values())
+            elif isinstance(item, list | tuple | set | frozenset):
+                below.extend(item)
+        depth, items = depth + 1, items + len(below)
+        # The envelope itself is one level of the tuple, two with the maps inside it.
+        if depth > MAX_DEPTH + 2:
+            raise error(f"values are nested deeper than {MAX_DEPTH} levels")
+        if items > MAX_ITEMS:
+            raise error(f"more than {MAX_ITEMS} values in one job")
+        level = below
+
+
+def _to_ext(value: object, nested: int = 0) -> msgpack.ExtType:
+    match value:
+        case datetime():
+            return msgpack.ExtType(_DATETIME, value.isoformat().encode())
+        case date():
+            return msgpack.ExtType(_DATE, value.isoformat().encode())
+        case time():
+            return msgpack.ExtType(_TIME, value.isoformat().encode())
+        case timedelta():
+            return msgpack.ExtType(_TIMEDELTA, b"%d" % (value // timedelta(microseconds=1)))
+        case UUID():
+            return msgpack.ExtType(_UUID, value.bytes)
+        case Decimal():
+            return msgpack.ExtType(_DECIMAL, str(value).encode())
+        case set() | frozenset():
+            if nested >= MAX_NESTED_SETS:
+                raise ValueError(f"sets are nested deeper than {MAX_NESTED_SETS} levels")
+            code = _SET if isinstance(value, set) else _FROZENSET
+            return msgpack.ExtType(
+                code, msgpack.packb(list(value), default=lambda item: _to_ext(item, nested + 1))
+            )
+    raise TypeError(f"no place on the wire for a {type(value).__qualname__}")
+
+
+def _from_ext(code: int, data: bytes, nested: int = 0) -> object:
+    try:
+        return _ext_value(code, bytes(data), nested)
+    except (ValueError, TypeError, OverflowError, InvalidOperation) as error:
+        if isinstance(error, DecodeError):
+            raise
+        raise DecodeError(f"bad ext type {code} ({_first_line(error)}): {data[:32]!r}") from error
+
+
+def _ext_value(code: int, data: bytes, nested: int) -> object:
+    match code:
+        case 1:
+            return datetime.fromisoformat(data.decode("ascii"))
+        case 2:
+            return date.fromisoformat(data.decode("ascii"))
+        case 3:
+            return time.fromisoformat(data.decode("ascii"))
+        case 4:
+            return timedelta(microseconds=int(data[:32]))
+        case 5:
+            return UUID(bytes=data)
+        case 6:
+            return Decimal(data.decode("ascii"))
+        case 7 | 8:
+            members = _members(data, nested)
+            return set(members) if code == _SET else frozenset(members)
+    raise DecodeError(f"unknown ext type {code}: {data[:32]!r}")
+
+
+def _members(data: bytes, nested: int) -> list[object]:
+    if nested >= MAX_NESTED_SETS:
+        raise DecodeError(f"sets are nested deeper than {MAX_NESTED_SETS} levels")
+    found = msgpack.unpackb(
+        data,
+        use_list=False,  # members are hashable, so arrays among them were tuples
+        strict_map_key=False,
+        timestamp=3,
+        ext_hook=lambda code, inner: _from_ext(code, inner, nested + 1),
+        max_array_len=MAX_ITEMS,
+    )
+    if type(found) is not tuple:
+        raise DecodeError(f"a set is not an array: {data[:32]!r}")
+    return list(found)
+
+
+def _why_not(error: Exception) -> str:
+    text = _first_line(error)
+    if isinstance(error, RecursionError) or "recursion" in text:
+        return f"values are nested deeper than {MAX_DEPTH} levels, or hold themselves"
+    if isinstance(error, UnicodeEncodeError):
+        return f"text with a lone surrogate has no UTF-8: {error.object[:50]!r}"
+    if isinstance(error, OverflowError):
+        return f"whole numbers must fit 64 bits: {text}"
+    if isinstance(error, TypeError):
+        return f"{text}; pass plain values: text, numbers, lists, dicts, dates, UUID, Decimal, sets"
+    return text
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0][:200]

@@ -1,0 +1,155 @@
+"""A message on its way: all headers, pulpo's own among them, and the body.
+
+A job carries its own story in its headers: `failures`, `errors`, `bounces`. They move with it,
+over retries, hosts and engines. This file knows no bytes (`pulpo.codec`) and no queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from pulpo.errors import DecodeError
+from pulpo.identity import MAX_PRIORITY, NORMAL, check_queue, check_type
+from pulpo.message import CONTROL_HEADERS, Message
+
+__all__ = ["DEFAULT_QUEUE", "DEFAULT_TTR", "UNDECODABLE", "Envelope"]
+
+DEFAULT_QUEUE = "default"
+DEFAULT_TTR = 60.0
+# The type of the envelope in which bytes that are no job travel, so that they too have a story.
+UNDECODABLE = "pulpo.undecodable"
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """Headers and body of one job.
+
+    Control headers that say the usual thing are left out on the wire: priority 65536, queue
+    `default`, a ttr of 60 s, no failures.
+    """
+
+    headers: Mapping[str, object]
+    body: object
+
+    @property
+    def type(self) -> str:
+        """The job type."""
+        return self.headers["type"]  # type: ignore[return-value]  # checked by `check_control`
+
+    @property
+    def id(self) -> str | None:
+        """The pulpo id; None for a foreign job, whose id is the engine's number."""
+        return self.headers.get("id")  # type: ignore[return-value]
+
+    @property
+    def queue(self) -> str:
+        """The queue that the job was published to."""
+        return self.headers.get("queue", DEFAULT_QUEUE)  # type: ignore[return-value]
+
+    @property
+    def priority(self) -> int:
+        """The priority, 0 = most urgent."""
+        return self.headers.get("priority", NORMAL)  # type: ignore[return-value]
+
+    @property
+    def ttr(self) -> float:
+        """The lease in seconds."""
+        return self.headers.get("ttr", DEFAULT_TTR)  # type: ignore[return-value]
+
+    @property
+    def expires(self) -> float | None:
+        """The second since the epoch from which the job is not run any more."""
+        return self.headers.get("expires")  # type: ignore[return-value]
+
+    @property
+    def failures(self) -> int:
+        """How many runs have failed."""
+        return self.headers.get("failures", 0)  # type: ignore[return-value]
+
+    @property
+    def errors(self) -> Sequence[str]:
+        """One line for each earlier failure, then the last one in full."""
+        return self.headers.get("errors", ())  # type: ignore[return-value]
+
+    @property
+    def bounces(self) -> int:
+        """How often the job met a worker whose code does not know it."""
+        return self.headers.get("bounces", 0)  # type: ignore[return-value]
+
+    @property
+    def bounced(self) -> float | None:
+        """The second since the epoch of the first bounce."""
+        return self.headers.get("bounced")  # type: ignore[return-value]
+
+    def user_headers(self) -> dict[str, object]:
+        """Return the headers that the producer gave."""
+        return {name: value for name, value in self.headers.items() if name not in CONTROL_HEADERS}
+
+    def with_headers(self, **changes: object) -> Envelope:
+        """Return a copy with these headers set; None removes one."""
+        merged = {**self.headers, **changes}
+        return Envelope({k: v for k, v in merged.items() if v is not None}, self.body)
+
+    def message(self, *, id: str, queue: str, priority: int) -> Message:
+        """Return what the producer published, as a handler sees it."""
+        expires = self.expires
+        return Message(
+            type=self.type,
+            body=self.body,
+            headers=self.user_headers(),
+            queue=queue,
+            priority=priority,
+            expires=None if expires is None else datetime.fromtimestamp(expires, UTC),
+            id=id,
+        )
+
+
+def _is_count(value: object) -> bool:
+    return type(value) is int and 0 <= value < 2**31
+
+
+def _is_moment(value: object) -> bool:
+    # The upper bound is the year 9999, the last one that `datetime` can show.
+    return type(value) in (int, float) and 0 <= value <= 253_402_300_799  # type: ignore[operator]
+
+
+def _is_type(value: object) -> bool:
+    try:
+        return bool(check_type(value))
+    except ValueError:
+        return False
+
+
+def _is_queue(value: object) -> bool:
+    try:
+        return bool(check_queue(value))
+    except ValueError:
+        return False
+
+
+_CONTROL: dict[str, Callable[[object], bool]] = {
+    "type": _is_type,
+    "id": lambda value: type(value) is str and 0 < len(value) <= 64 and value.isascii(),
+    "queue": _is_queue,
+    "priority": lambda value: type(value) is int and 0 <= value <= MAX_PRIORITY,
+    "ttr": lambda value: type(value) in (int, float) and 0 < value <= 86_400,  # type: ignore[operator]
+    "expires": _is_moment,
+    "failures": _is_count,
+    "errors": lambda value: type(value) is list and all(type(line) is str for line in value),
+    "bounces": _is_count,
+    "bounced": _is_moment,
+}
+
+
+def check_control(headers: Mapping[str, object]) -> None:
+    """Raise `DecodeError` naming the first control header that holds nonsense."""
+    if "type" not in headers:
+        raise DecodeError("the job has no type")
+    for name, value in headers.items():
+        check = _CONTROL.get(name)
+        if check is not None and not check(value):
+            raise DecodeError(f"header {name!r} is not valid: {str(value)[:100]!r}")
+        if check is None and type(name) is not str:
+            raise DecodeError(f"a header's name is not text: {str(name)[:100]!r}")

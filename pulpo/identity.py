@@ -1,0 +1,92 @@
+"""Names that the outside sees: job ids, queue names, job type names, priorities.
+
+Pure apart from `new_id`, which draws random bytes and reads the clock it is given.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import time
+
+from pulpo.errors import UsageError, WrongTypeError
+
+__all__ = [
+    "HIGH",
+    "LOW",
+    "MAX_PRIORITY",
+    "NORMAL",
+    "check_priority",
+    "check_queue",
+    "check_type",
+    "new_id",
+    "new_ids",
+    "published_at",
+]
+
+HIGH = 1_024
+NORMAL = 65_536
+LOW = 4_194_304
+MAX_PRIORITY = 2**32 - 1
+
+# One rule on all engines, or a move from the file to beanstalkd would fail at run time. It is
+# beanstalkd's alphabet (doc/protocol.txt, "tube"), a first character that no shell minds.
+_QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+/;$()-]{0,199}", re.ASCII)
+_TYPE = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
+
+
+def check_queue(name: object) -> str:
+    """Return the queue name, or say what is wrong with it."""
+    if not isinstance(name, str):
+        raise WrongTypeError(f"queue must be text: {name!r}")
+    if not _QUEUE.fullmatch(name):
+        raise UsageError(
+            "queue must be 1 to 200 of A-Z a-z 0-9 _ . + / ; $ ( ) - and start with a letter "
+            f"or digit: {name!r}"
+        )
+    return name
+
+
+def check_type(name: object) -> str:
+    """Return the job type's name, or say what is wrong with it."""
+    if not isinstance(name, str):
+        raise WrongTypeError(f"type must be text: {name!r}")
+    if not _TYPE.fullmatch(name) or not name.isprintable():
+        raise UsageError(f"type must be 1 to 200 printable characters without spaces: {name!r}")
+    return name
+
+
+def check_priority(value: object) -> int:
+    """Return the priority, or say what is wrong with it; lower is more urgent."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise WrongTypeError(f"priority must be a whole number: {value!r}")
+    if not 0 <= value <= MAX_PRIORITY:
+        raise UsageError(f"priority must be 0 (most urgent) to {MAX_PRIORITY}: {value!r}")
+    return int(value)
+
+
+def new_id() -> str:
+    """Return a new job id: a UUIDv7 (RFC 9562, section 5.7), as text."""
+    return new_ids(1)[0]
+
+
+def new_ids(count: int) -> list[str]:
+    """Return job ids, all of this millisecond, from one read of the random source."""
+    # Straight from the kernel each time: a forked child must never repeat its parent's ids.
+    random = os.urandom(10 * count).hex()
+    stamp = f"{time.time_ns() // 1_000_000:012x}"
+    prefix = f"{stamp[:8]}-{stamp[8:]}-7"
+    ids = []
+    for start in range(0, 20 * count, 20):
+        part = random[start : start + 20]
+        variant = "89ab"[int(part[3], 16) & 3]
+        ids.append(f"{prefix}{part[:3]}-{variant}{part[4:7]}-{part[8:]}")
+    return ids
+
+
+def published_at(id: str) -> float | None:
+    """Return when a pulpo id was made, in seconds since the epoch; None for a foreign id."""
+    try:
+        return int(id[:8] + id[9:13], 16) / 1000 if len(id) == 36 and id[14] == "7" else None
+    except ValueError:
+        return None

@@ -1,0 +1,154 @@
+"""A job at the port between queue and worker: what is put, what is reserved, how it is settled.
+
+Values only. A body is opaque bytes here: no engine decodes one to run it, and none changes one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import TypeAlias
+
+__all__ = [
+    "Capabilities",
+    "Job",
+    "JobId",
+    "JobState",
+    "ListedJob",
+    "NewJob",
+    "QueueStats",
+    "Settlement",
+    "Verb",
+]
+
+JobId: TypeAlias = str
+
+
+class JobState(Enum):
+    """Where a job stands, in beanstalkd's words."""
+
+    READY = "ready"
+    DELAYED = "delayed"
+    RESERVED = "reserved"
+    BURIED = "buried"
+
+
+class Verb(Enum):
+    """What becomes of a reserved job.
+
+    DELETE removes it. RELEASE puts it back at once, at its own place, with nothing spent. REPLACE
+    puts its rewritten copy in its stead, with the copy's delay and priority. BURY puts the
+    rewritten copy aside.
+    """
+
+    DELETE = "delete"
+    RELEASE = "release"
+    REPLACE = "replace"
+    BURY = "bury"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewJob:
+    """A job to be accepted.
+
+    `delay` is seconds from acceptance, `at` a second since the epoch before which it does not run
+    (the later of the two counts). `ttr` is the lease in seconds. `expires` is a second since the
+    epoch; engines store it where they can, the worker decides by the header in the body.
+    """
+
+    id: JobId
+    type: str
+    queue: str
+    body: bytes
+    priority: int = 65_536
+    delay: float = 0.0
+    at: float | None = None
+    ttr: float = 60.0
+    expires: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """A reserved job, held by the adapter that reserved it.
+
+    `number` is the engine's own and may be reused after the job is gone. `queue`, `priority` and
+    `ttr` are None where the engine does not say (beanstalkd's RESERVED gives only number and
+    body): then the headers in the body do. `crashes` counts the runs that ended without a word, or
+    is None where asking costs a round trip. `token` belongs to the engine.
+    """
+
+    number: int
+    body: bytes
+    queue: str | None = None
+    priority: int | None = None
+    ttr: float | None = None
+    crashes: int | None = None
+    token: object = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Settlement:
+    """What to do with a reserved job.
+
+    `rewritten` is the job with its story brought up to date: REPLACE and BURY need it. `then` are
+    new jobs that must be accepted before the old one is settled.
+    """
+
+    verb: Verb
+    job: Job
+    rewritten: NewJob | None = None
+    then: Sequence[NewJob] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Capabilities:
+    """What an engine can do.
+
+    `max_body` is the largest body in bytes. `delay_unit` is the grain of delays in seconds: they
+    are rounded up to it, never down. `shared` tells whether other processes see the same queue,
+    `keeps_pause` whether a pause outlives a restart of the engine, `counts_crashes` whether every
+    reserved job comes with its `crashes`.
+    """
+
+    engine: str
+    max_body: int
+    delay_unit: float = 0.0
+    shared: bool = True
+    keeps_pause: bool = True
+    counts_crashes: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueStats:
+    """How many jobs of one queue are in which state, and whether the queue is paused.
+
+    `pause_left` is in seconds, None for a pause without an end.
+    """
+
+    queue: str
+    ready: int = 0
+    delayed: int = 0
+    reserved: int = 0
+    buried: int = 0
+    paused: bool = False
+    pause_left: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ListedJob:
+    """A job as an operator sees it, in any state and held by anybody.
+
+    `due` is the seconds until a delayed job is ready. `id` is the pulpo id where the engine knows
+    it or the body says it, else the number as text.
+    """
+
+    id: JobId
+    number: int
+    queue: str
+    state: JobState
+    body: bytes
+    priority: int
+    due: float = 0.0
+    ttr: float = 60.0
+    crashes: int | None = None

@@ -1,0 +1,111 @@
+"""What a producer asks for: a type, a body, headers, and when, where and how urgently.
+
+A message knows nothing of bytes, queues or handlers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
+
+from pulpo.duration import Duration, seconds
+from pulpo.errors import UsageError, WrongTypeError
+from pulpo.identity import check_priority, check_queue, check_type, new_id
+
+__all__ = ["CONTROL_HEADERS", "Message", "check_headers", "check_moment", "check_ttr"]
+
+# Written by pulpo itself on the wire; a producer's own headers keep clear of them.
+CONTROL_HEADERS = frozenset(
+    {
+        "bounced",
+        "bounces",
+        "errors",
+        "expires",
+        "failures",
+        "id",
+        "priority",
+        "queue",
+        "ttr",
+        "type",
+    }
+)
+_NO_HEADERS: Mapping[str, object] = MappingProxyType({})
+_SHORTEST_TTR, _LONGEST_TTR = 5.0, 86_400.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A request for one job.
+
+    `queue`, `priority`, `ttr` and `expires` left out (None) are those of the job type, if this
+    process knows it, else `"default"`, 65536, 60 seconds and never. `delay` counts from
+    acceptance, `at` is an aware datetime; give one of them or none. `expires` is a duration from
+    acceptance or an aware datetime. `id` is made here, once: publishing the same message twice
+    is the same job twice.
+    """
+
+    type: str
+    body: object = None
+    headers: Mapping[str, object] = field(default=_NO_HEADERS)
+    queue: str | None = None
+    priority: int | None = None
+    delay: Duration | None = None
+    at: datetime | None = None
+    expires: Duration | datetime | None = None
+    ttr: Duration | None = None
+    id: str = field(default_factory=new_id)
+
+    def __post_init__(self) -> None:
+        check_type(self.type)
+        check_headers(self.headers)
+        if self.queue is not None:
+            check_queue(self.queue)
+        if self.priority is not None:
+            check_priority(self.priority)
+        if self.delay is not None and self.at is not None:
+            raise UsageError(f"give delay or at, not both: {self.delay!r}, {self.at!r}")
+        if self.delay is not None:
+            seconds(self.delay, "delay")
+        if self.at is not None:
+            check_moment(self.at, "at")
+        if self.ttr is not None:
+            check_ttr(self.ttr)
+        if isinstance(self.expires, datetime):
+            check_moment(self.expires, "expires")
+        elif self.expires is not None:
+            seconds(self.expires, "expires")
+        if not isinstance(self.id, str) or not 1 <= len(self.id) <= 64 or not self.id.isascii():
+            raise UsageError(f"id must be 1 to 64 ASCII characters: {self.id!r}")
+
+
+def check_headers(headers: object) -> Mapping[str, object]:
+    """Return a producer's headers, or say what is wrong with them."""
+    if not isinstance(headers, Mapping):
+        raise WrongTypeError(f"headers must be a mapping of text to values: {headers!r}")
+    for name in headers:
+        if not isinstance(name, str):
+            raise WrongTypeError(f"a header's name must be text: {name!r}")
+        if name in CONTROL_HEADERS:
+            raise UsageError(f"header {name!r} is pulpo's own; choose another name")
+    return headers
+
+
+def check_moment(value: object, name: str) -> float:
+    """Return an aware datetime as seconds since the epoch, or say what is wrong with it."""
+    if not isinstance(value, datetime):
+        raise WrongTypeError(f"{name} must be an aware datetime: {value!r}")
+    if value.utcoffset() is None:
+        raise UsageError(
+            f"{name} must say its time zone, for example datetime(..., tzinfo=UTC): {value!r}"
+        )
+    return (value - datetime(1970, 1, 1, tzinfo=UTC)) / timedelta(seconds=1)
+
+
+def check_ttr(value: Duration) -> float:
+    """Return the lease in seconds, or say what is wrong with it."""
+    result = seconds(value, "ttr")
+    if not _SHORTEST_TTR <= result <= _LONGEST_TTR:
+        raise UsageError(f"ttr must be 5s to 1d: {value!r}")
+    return result

@@ -1,0 +1,97 @@
+"""The options of a job type: their names, their checks, and the `JobType` they make.
+
+`@pulpo.job`, `pulpo.register` and `[tool.pulpo.handlers]` take the same ones, checked here once.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypedDict
+
+from pulpo.duration import Duration, seconds
+from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
+from pulpo.errors import UnknownOptionError, UsageError, WrongTypeError
+from pulpo.identity import NORMAL, check_priority, check_queue, check_type
+from pulpo.message import check_ttr
+from pulpo.registry import JobType
+from pulpo.retry import Backoff, RetryPolicy
+from pulpo.run import Run
+
+__all__ = ["JobOptions", "check_known", "make_job_type"]
+
+
+class JobOptions(TypedDict, total=False):
+    """What can be said about a job type; each option may be left out.
+
+    `type` names it on the wire (default `module.qualname`), `aliases` are former names. `queue`
+    and `priority` are where and how urgently its jobs wait. `retries` counts the runs after the
+    first, `backoff` the seconds between them, `transient` and `fatal` say which errors are worth
+    another run. `timeout` ends one run, `ttr` is the lease, `expires` how long a job is worth
+    running.
+    """
+
+    type: str
+    aliases: Sequence[str]
+    queue: str
+    priority: int
+    retries: int
+    backoff: Backoff
+    transient: type[BaseException] | tuple[type[BaseException], ...]
+    fatal: type[BaseException] | tuple[type[BaseException], ...]
+    timeout: Duration
+    ttr: Duration
+    expires: Duration | None
+
+
+KNOWN = tuple(JobOptions.__annotations__)
+
+
+def check_known(names: Mapping[str, object], known: Sequence[str] = KNOWN) -> None:
+    """Raise `UnknownOptionError` for the first option that nobody knows."""
+    for name in names:
+        if name not in known:
+            close = difflib.get_close_matches(name, known, 1)
+            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+            raise UnknownOptionError(f"unknown option {name!r}; {hint}")
+
+
+def make_job_type(
+    options: JobOptions,
+    *,
+    type: str,
+    bind: Callable[[Run], Callable[[], object]],
+    is_async: bool,
+    source: str,
+) -> JobType:
+    """Check every option and return the job type; an error names the option and its range.
+
+    `type` is the name where the options give none, `source` says where the handler's code is.
+    """
+    check_known(options)
+    retry = {
+        key: options[key] for key in ("retries", "backoff", "transient", "fatal") if key in options
+    }
+    timeout = seconds(options.get("timeout", 600.0), "timeout")
+    if timeout == 0:
+        raise UsageError(f"timeout must be more than 0: {options.get('timeout')!r}")
+    expires = options.get("expires")
+    return JobType(
+        type=check_type(options.get("type", type)),
+        bind=bind,
+        is_async=is_async,
+        source=source,
+        aliases=_aliases(options.get("aliases", ())),
+        queue=check_queue(options.get("queue", DEFAULT_QUEUE)),
+        priority=check_priority(options.get("priority", NORMAL)),
+        policy=RetryPolicy(**retry),  # type: ignore[arg-type]  # it checks each value itself
+        timeout=timeout,
+        ttr=check_ttr(options.get("ttr", DEFAULT_TTR)),
+        expires=None if expires is None else seconds(expires, "expires"),
+    )
+
+
+def _aliases(value: object) -> tuple[str, ...]:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        raise WrongTypeError(f"aliases must be a list of names: {value!r}")
+    return tuple(check_type(name) for name in value)

@@ -1,0 +1,89 @@
+"""Job types: which code runs which type, and by which rules.
+
+Knows no queue and no worker. Names are looked up, never imported: nothing that a message says
+decides which module is loaded.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+
+from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
+from pulpo.errors import DuplicateJobTypeError, UnknownJobTypeError
+from pulpo.identity import NORMAL
+from pulpo.retry import RetryPolicy
+from pulpo.run import Run
+
+__all__ = ["JobType", "Registry"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobType:
+    """One type of job.
+
+    `bind` takes a run and returns the call that does the work; it raises `WrongTypeError` where
+    the body does not fit the handler's signature. The call returns a coroutine where `is_async`.
+    `source` says where the code is. `timeout`, `ttr` and `expires` are seconds.
+    """
+
+    type: str
+    bind: Callable[[Run], Callable[[], object]]
+    is_async: bool = False
+    source: str = ""
+    aliases: tuple[str, ...] = ()
+    queue: str = DEFAULT_QUEUE
+    priority: int = NORMAL
+    policy: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout: float = 600.0
+    ttr: float = DEFAULT_TTR
+    expires: float | None = None
+
+
+class Registry:
+    """The job types that this process knows; filled at import, read by any thread."""
+
+    def __init__(self) -> None:
+        self._types: dict[str, JobType] = {}
+        self._names: dict[str, JobType] = {}
+
+    def add(self, job_type: JobType) -> JobType:
+        """Add a job type under its name and its aliases.
+
+        The same code registered again replaces itself (a module imported twice); other code under
+        a known name raises `DuplicateJobTypeError`.
+        """
+        for name in (job_type.type, *job_type.aliases):
+            other = self._names.get(name)
+            if other is not None and (other.source, other.type) != (job_type.source, job_type.type):
+                raise DuplicateJobTypeError(
+                    f"job type {name!r} is taken by {other.source}; {job_type.source} needs another"
+                )
+        self._types[job_type.type] = job_type
+        for name in (job_type.type, *job_type.aliases):
+            self._names[name] = job_type
+        return job_type
+
+    def find(self, name: str) -> JobType | None:
+        """Return the job type of this name or alias; None if nobody knows it."""
+        return self._names.get(name)
+
+    def __getitem__(self, name: str) -> JobType:
+        found = self._names.get(name)
+        if found is None:
+            close = difflib.get_close_matches(name, self._names, 1)
+            known = ", ".join(sorted(self._types)) or "none"
+            hint = f"did you mean {close[0]!r}?" if close else f"known types: {known}"
+            raise UnknownJobTypeError(f"no handler for job type {name!r}; {hint}")
+        return found
+
+    def __iter__(self) -> Iterator[JobType]:
+        return iter(self._types.values())
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def queues(self) -> list[str]:
+        """Return the queues that the known types wait in, `default` among them, sorted."""
+        return sorted({DEFAULT_QUEUE, *(job_type.queue for job_type in self._types.values())})

@@ -1,0 +1,81 @@
+"""One run of one job, while it lasts; what `current_job()` shows to the handler."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from pulpo.envelope import Envelope
+from pulpo.job import Job
+from pulpo.message import Message
+
+if TYPE_CHECKING:
+    from pulpo.registry import JobType
+
+__all__ = ["CURRENT", "Run"]
+
+CURRENT: ContextVar[Run] = ContextVar("pulpo_current_job")
+
+
+class Run:
+    """A reserved job, what its headers say, and the code that runs it.
+
+    Made by the worker's loop thread; a handler's thread reads it. `started` is monotonic seconds,
+    `started_at` wall seconds, both 0.0 until the handler is called.
+    """
+
+    __slots__ = (
+        "attempt",
+        "call",
+        "envelope",
+        "id",
+        "job",
+        "job_type",
+        "lost",
+        "queue",
+        "started",
+        "started_at",
+    )
+
+    def __init__(self, job: Job, envelope: Envelope, job_type: JobType) -> None:
+        self.job = job
+        self.envelope = envelope
+        self.job_type = job_type
+        #: pulpo's id, the same over all runs: the key for handlers that must not act twice.
+        self.id: str = envelope.id or str(job.number)
+        #: The queue that the job was reserved from.
+        self.queue: str = job.queue or envelope.queue
+        #: Counts from 1: 1 + the failures so far.
+        self.attempt: int = 1 + envelope.failures
+        #: True once the lease is lost: somebody else may run this job now.
+        self.lost = False
+        self.started = 0.0
+        self.started_at = 0.0
+        self.call: Callable[[], object] | None = None
+
+    @property
+    def type(self) -> str:
+        """The job type, as published."""
+        return self.envelope.type
+
+    @property
+    def priority(self) -> int:
+        """The priority, as the queue knows it or else as published."""
+        job = self.job
+        return self.envelope.priority if job.priority is None else job.priority
+
+    @property
+    def headers(self) -> Mapping[str, object]:
+        """The producer's headers."""
+        return self.envelope.user_headers()
+
+    @property
+    def deadline(self) -> datetime:
+        """When this run's `timeout` is over, in UTC."""
+        return datetime.fromtimestamp(self.started_at + self.job_type.timeout, UTC)
+
+    def message(self) -> Message:
+        """Return what was published, as a handler sees it."""
+        return self.envelope.message(id=self.id, queue=self.queue, priority=self.priority)
