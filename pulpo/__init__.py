@@ -1,0 +1,1 @@
+"""Pulpo: a job queue that loses nothing."""

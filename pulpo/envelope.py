@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from pulpo.errors import DecodeError
-from pulpo.identity import MAX_PRIORITY, NORMAL, check_queue, check_type
+from pulpo.identity import MAX_PRIORITY, NORMAL, check_id, check_queue, check_type
 from pulpo.message import CONTROL_HEADERS, Message
 
 __all__ = ["DEFAULT_QUEUE", "DEFAULT_TTR", "UNDECODABLE", "Envelope"]
@@ -115,24 +115,18 @@ def _is_moment(value: object) -> bool:
     return type(value) in (int, float) and 0 <= value <= 253_402_300_799  # type: ignore[operator]
 
 
-def _is_type(value: object) -> bool:
+def _passes(check: Callable[[object], object], value: object) -> bool:
     try:
-        return bool(check_type(value))
+        check(value)
     except ValueError:
         return False
-
-
-def _is_queue(value: object) -> bool:
-    try:
-        return bool(check_queue(value))
-    except ValueError:
-        return False
+    return True
 
 
 _CONTROL: dict[str, Callable[[object], bool]] = {
-    "type": _is_type,
-    "id": lambda value: type(value) is str and 0 < len(value) <= 64 and value.isascii(),
-    "queue": _is_queue,
+    "type": lambda value: _passes(check_type, value),
+    "id": lambda value: _passes(check_id, value),
+    "queue": lambda value: _passes(check_queue, value),
     "priority": lambda value: type(value) is int and 0 <= value <= MAX_PRIORITY,
     "ttr": lambda value: type(value) in (int, float) and 0 < value <= 86_400,  # type: ignore[operator]
     "expires": _is_moment,

@@ -2,7 +2,7 @@
 
     PulpoError
     ├── UsageError (ValueError)             the caller's: a value, a name, an option, a URL
-    │   ├── WrongTypeError (TypeError)          a value of the wrong type, an argument that does not fit
+    │   ├── WrongTypeError (TypeError)          wrong type, or an argument that does not fit
     │   ├── UnknownOptionError (TypeError)      an option that nobody knows
     │   ├── UnknownJobTypeError (LookupError)   no handler for a job type
     │   ├── DuplicateJobTypeError               two handlers for one job type

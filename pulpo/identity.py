@@ -16,6 +16,7 @@ __all__ = [
     "LOW",
     "MAX_PRIORITY",
     "NORMAL",
+    "check_id",
     "check_priority",
     "check_queue",
     "check_type",
@@ -32,6 +33,7 @@ MAX_PRIORITY = 2**32 - 1
 # One rule on all engines, or a move from the file to beanstalkd would fail at run time. It is
 # beanstalkd's alphabet (doc/protocol.txt, "tube"), a first character that no shell minds.
 _QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+/;$()-]{0,199}", re.ASCII)
+_ID = re.compile(r"[!-~]{1,64}", re.ASCII)
 _TYPE = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 
 
@@ -63,6 +65,15 @@ def check_priority(value: object) -> int:
     if not 0 <= value <= MAX_PRIORITY:
         raise UsageError(f"priority must be 0 (most urgent) to {MAX_PRIORITY}: {value!r}")
     return int(value)
+
+
+def check_id(value: object) -> str:
+    """Return the job id, or say what is wrong with it."""
+    if not isinstance(value, str):
+        raise WrongTypeError(f"id must be text: {value!r}")
+    if not _ID.fullmatch(value):
+        raise UsageError(f"id must be 1 to 64 printable ASCII characters: {value!r}")
+    return value
 
 
 def new_id() -> str:

@@ -12,7 +12,7 @@ from types import MappingProxyType
 
 from pulpo.duration import Duration, seconds
 from pulpo.errors import UsageError, WrongTypeError
-from pulpo.identity import check_priority, check_queue, check_type, new_id
+from pulpo.identity import check_id, check_priority, check_queue, check_type, new_id
 
 __all__ = ["CONTROL_HEADERS", "Message", "check_headers", "check_moment", "check_ttr"]
 
@@ -64,20 +64,10 @@ class Message:
             check_queue(self.queue)
         if self.priority is not None:
             check_priority(self.priority)
-        if self.delay is not None and self.at is not None:
-            raise UsageError(f"give delay or at, not both: {self.delay!r}, {self.at!r}")
-        if self.delay is not None:
-            seconds(self.delay, "delay")
-        if self.at is not None:
-            check_moment(self.at, "at")
         if self.ttr is not None:
             check_ttr(self.ttr)
-        if isinstance(self.expires, datetime):
-            check_moment(self.expires, "expires")
-        elif self.expires is not None:
-            seconds(self.expires, "expires")
-        if not isinstance(self.id, str) or not 1 <= len(self.id) <= 64 or not self.id.isascii():
-            raise UsageError(f"id must be 1 to 64 ASCII characters: {self.id!r}")
+        _check_times(self.delay, self.at, self.expires)
+        check_id(self.id)
 
 
 def check_headers(headers: object) -> Mapping[str, object]:
@@ -90,6 +80,19 @@ def check_headers(headers: object) -> Mapping[str, object]:
         if name in CONTROL_HEADERS:
             raise UsageError(f"header {name!r} is pulpo's own; choose another name")
     return headers
+
+
+def _check_times(delay: object, at: object, expires: object) -> None:
+    if delay is not None and at is not None:
+        raise UsageError(f"give delay or at, not both: {delay!r}, {at!r}")
+    if delay is not None:
+        seconds(delay, "delay")  # type: ignore[arg-type]  # says itself what is wrong
+    if at is not None:
+        check_moment(at, "at")
+    if isinstance(expires, datetime):
+        check_moment(expires, "expires")
+    elif expires is not None:
+        seconds(expires, "expires")  # type: ignore[arg-type]  # says itself what is wrong
 
 
 def check_moment(value: object, name: str) -> float:

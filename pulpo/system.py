@@ -79,7 +79,7 @@ class FileLock:
     def is_current(self) -> bool:
         """Tell whether the locked file is still the one at the path, not unlinked or replaced."""
         try:
-            here, there = os.fstat(self._fd), os.stat(self.path)
+            here, there = os.fstat(self._fd), self.path.stat()
         except OSError:
             return False
         return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)

@@ -1,0 +1,1 @@
+"""The worker: reserves jobs, runs their handlers, settles them. Knows no engine."""
