@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from types import MappingProxyType
 
 from pulpo.duration import Duration, seconds
 from pulpo.errors import UsageError, WrongTypeError
@@ -31,7 +30,6 @@ CONTROL_HEADERS = frozenset(
         "type",
     }
 )
-_NO_HEADERS: Mapping[str, object] = MappingProxyType({})
 _SHORTEST_TTR, _LONGEST_TTR = 5.0, 86_400.0
 
 
@@ -48,7 +46,7 @@ class Message:
 
     type: str
     body: object = None
-    headers: Mapping[str, object] = field(default=_NO_HEADERS)
+    headers: Mapping[str, object] = field(default_factory=dict)
     queue: str | None = None
     priority: int | None = None
     delay: Duration | None = None
