@@ -10,6 +10,10 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import TypeAlias
 
+from pulpo.duration import seconds
+from pulpo.errors import WrongTypeError
+from pulpo.identity import check_id, check_priority, check_queue
+
 __all__ = [
     "Capabilities",
     "Job",
@@ -20,6 +24,7 @@ __all__ = [
     "QueueStats",
     "Settlement",
     "Verb",
+    "check_new_job",
 ]
 
 JobId: TypeAlias = str
@@ -66,6 +71,19 @@ class NewJob:
     at: float | None = None
     ttr: float = 60.0
     expires: float | None = None
+
+
+def check_new_job(job: NewJob) -> None:
+    """Raise `UsageError` for a name or number that no engine can take; called before any I/O."""
+    check_id(job.id)
+    check_queue(job.queue)
+    check_priority(job.priority)
+    seconds(job.delay, "delay")
+    seconds(job.ttr, "ttr")
+    if job.at is not None:
+        seconds(job.at, "at")
+    if not isinstance(job.body, bytes):
+        raise WrongTypeError(f"body must be bytes: {type(job.body).__name__}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

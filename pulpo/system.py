@@ -12,36 +12,41 @@ import os
 import select
 import signal
 import sys
+import weakref
 from pathlib import Path
+from typing import Protocol
 
-__all__ = ["FileLock", "Waker", "close_in_children", "die_with_parent", "forget_fd", "kill_group"]
+__all__ = ["FileLock", "Lease", "Waker", "abandon_in_children", "die_with_parent", "kill_group"]
 
 _PR_SET_PDEATHSIG = 1
 
-# File descriptors that are a lease: a socket that holds jobs, a lock that says who lives. A child
-# that a handler forks would keep the lease alive after our death, so it closes them first thing.
-_leases: set[int] = set()
+
+class Lease(Protocol):
+    """Something whose open descriptor is a lease: a socket that holds jobs, an owner's lock."""
+
+    def abandon(self) -> None:
+        """Close the descriptor in a forked child: plainly, and never to be used again there."""
+        ...
 
 
-def close_in_children(fd: int) -> None:
-    """Close this descriptor in every child that this process forks from now on."""
-    _leases.add(fd)
+# A child that a handler forks would keep these alive after our death, so it closes them first
+# thing. Weak: what nobody uses any more has closed its descriptor by itself.
+_leases: weakref.WeakSet[Lease] = weakref.WeakSet()
 
 
-def forget_fd(fd: int) -> None:
-    """Stop closing this descriptor in children; call it before the descriptor is closed here."""
-    _leases.discard(fd)
+def abandon_in_children(lease: Lease) -> None:
+    """Let every child that this process forks from now on abandon the lease at once."""
+    _leases.add(lease)
 
 
-def _close_leases() -> None:
-    # Plain close: shutdown() or a farewell on the socket would end the parent's connection too.
-    for fd in _leases:
+def _abandon_leases() -> None:
+    for lease in list(_leases):
         with contextlib.suppress(OSError):
-            os.close(fd)
+            lease.abandon()
     _leases.clear()
 
 
-os.register_at_fork(after_in_child=_close_leases)
+os.register_at_fork(after_in_child=_abandon_leases)
 
 
 class FileLock:
@@ -66,15 +71,17 @@ class FileLock:
             os.close(fd)
             raise
         self._fd = fd
-        close_in_children(fd)
+        abandon_in_children(self)
         return True
 
     def release(self) -> None:
         """Let the lock go; does nothing where it is not held."""
         if self._fd >= 0:
-            forget_fd(self._fd)
             os.close(self._fd)
             self._fd = -1
+
+    # A plain close: the lock belongs to the parent's open file and stays with it.
+    abandon = release
 
     def is_current(self) -> bool:
         """Tell whether the locked file is still the one at the path, not unlinked or replaced."""
