@@ -7,6 +7,7 @@
     │   ├── UnknownJobTypeError (LookupError)   no handler for a job type
     │   ├── DuplicateJobTypeError               two handlers for one job type
     │   ├── ConfigurationError                  a settings file or an environment variable
+    │   ├── LoadError                           a module of handlers that does not load
     │   └── UnsupportedError                    the engine cannot do what it was asked for
     ├── QueueError                          the queue's, or the network's
     │   ├── NotAcceptedError                    the job was certainly not accepted
@@ -43,6 +44,7 @@ __all__ = [
     "FatalError",
     "JobTimeoutError",
     "JobTooBigError",
+    "LoadError",
     "NotAcceptedError",
     "ProtocolError",
     "PublishUncertainError",
@@ -87,6 +89,19 @@ class DuplicateJobTypeError(UsageError):
 
 class ConfigurationError(UsageError):
     """A settings file or an environment variable says something impossible."""
+
+
+class LoadError(UsageError):
+    """A module of handlers does not exist or does not import.
+
+    `shown` is what a terminal gets to see, `exit_code` what the command ends with: 2 for a wrong
+    name, 1 for code that fails.
+    """
+
+    def __init__(self, message: str, *, shown: str = "", exit_code: int = 2) -> None:
+        super().__init__(message)
+        self.shown = shown or message
+        self.exit_code = exit_code
 
 
 class UnsupportedError(UsageError):

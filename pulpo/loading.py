@@ -1,0 +1,102 @@
+"""Importing the modules that hold handlers, and saying in a person's words why one does not load.
+
+Knows no queue and no worker. What a module registers while it is imported is not looked at here.
+"""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from pathlib import Path, PurePath
+from traceback import TracebackException
+
+from pulpo.errors import LoadError
+
+__all__ = ["check_module_name", "explain", "import_modules", "make_folder_importable"]
+
+_OWN_FOLDER = str(Path(__file__).parent) + "/"
+
+
+def make_folder_importable() -> None:
+    """Put the current folder first on `sys.path`, where a console script does not have it."""
+    here = str(Path.cwd())
+    if not {here, ""} & set(sys.path):
+        sys.path.insert(0, here)
+
+
+def check_module_name(name: str) -> str:
+    """Return a module's name; for a file's name or nonsense, say what to write instead."""
+    if all(part.isidentifier() for part in name.split(".")) and not name.endswith(".py"):
+        return name
+    path = PurePath(name)
+    parts = [part for part in path.with_suffix("").parts if part != "."]
+    if parts and path.suffix in ("", ".py") and all(part.isidentifier() for part in parts):
+        written = ".".join(parts[:-1] if parts[-1] == "__init__" and parts[1:] else parts)
+        raise LoadError(f"write the module's name, {written!r}, not the name of its file: {name!r}")
+    raise LoadError(f"a module's name is like 'tasks' or 'shop.tasks': {name!r}")
+
+
+def import_modules(names: Iterable[str]) -> None:
+    """Import each module; raises `LoadError` for the first that is not there or that fails.
+
+    A module that is not there is a wrong name, with the nearest right one if there is one; a
+    module that fails is shown with its own traceback, without the frames that led to it.
+    """
+    for name in names:
+        check_module_name(name)
+        try:
+            import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{name}.".startswith(f"{error.name}."):
+                raise explain(f"module {name!r}", error) from error
+            raise LoadError(_no_module(name)) from None
+        # Anything may come out of foreign code, sys.exit() without a main guard too.
+        except (Exception, SystemExit) as error:
+            raise explain(f"module {name!r}", error) from error
+
+
+def explain(what: str, error: BaseException) -> LoadError:
+    """Return the error for foreign code that fails: its traceback, and a line that names `what`."""
+    trace = TracebackException.from_exception(error)
+    _keep_foreign_frames(trace, set())
+    summary = f"{type(error).__name__}: {error}".rstrip(": ").partition("\n")[0]
+    line = f"{what} does not import: {summary}"
+    return LoadError(line, shown="".join(trace.format()) + line, exit_code=1)
+
+
+def _keep_foreign_frames(trace: TracebackException | None, seen: set[int]) -> None:
+    if trace is None or id(trace) in seen:
+        return
+    seen.add(id(trace))
+    # In place: a StackSummary is a list, and a filtered plain list could not format itself.
+    trace.stack[:] = [frame for frame in trace.stack if not _is_machinery(frame.filename)]
+    _keep_foreign_frames(trace.__cause__, seen)
+    _keep_foreign_frames(trace.__context__, seen)
+    for inner in trace.exceptions or ():
+        _keep_foreign_frames(inner, seen)
+
+
+def _is_machinery(filename: str) -> bool:
+    is_importlib = filename.startswith("<frozen importlib") or "/importlib/__init__" in filename
+    return is_importlib or filename.startswith(_OWN_FOLDER)
+
+
+def _no_module(name: str) -> str:
+    candidates = sorted(_modules_below(Path.cwd()))
+    close = difflib.get_close_matches(name, candidates, 1)
+    # A module that is written without its package is further away than difflib looks.
+    close = close or [found for found in candidates if found.endswith(f".{name}")]
+    if close:
+        return f"no module {name!r}; did you mean {close[0]!r}?"
+    known = ", ".join(candidates[:8])
+    return f"no module {name!r} here; this folder has {known or 'no modules'}"
+
+
+def _modules_below(folder: Path) -> Iterator[str]:
+    """Names of the modules in a folder and in its packages, one level down."""
+    for path in sorted(folder.glob("*.py")) + sorted(folder.glob("*/*.py")):
+        parts = path.relative_to(folder).with_suffix("").parts
+        if all(part.isidentifier() for part in parts):
+            yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
