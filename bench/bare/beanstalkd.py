@@ -1,0 +1,81 @@
+"""Bare loops on beanstalkd: greenstalk one by one, and pipelined batches on a raw socket.
+
+Producers put bodies. Consumers call `run(body)` for each job before they delete it; `drain_*` end
+when the queue is empty, `serve` never ends by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import greenstalk
+
+from bench.bare.wire import RawClient
+
+__all__ = ["drain_batches", "drain_one_by_one", "put_batches", "put_one_by_one", "serve"]
+
+Run = Callable[[bytes], object]
+
+
+def put_one_by_one(port: int, bodies: Sequence[bytes]) -> None:
+    """Put with greenstalk, one round trip a job: what a producer without pulpo would write."""
+    with greenstalk.Client(("127.0.0.1", port), encoding=None) as client:
+        for body in bodies:
+            client.put(body)
+
+
+def put_batches(port: int, bodies: Sequence[bytes], size: int = 1000) -> None:
+    """Put with a raw socket, `size` jobs a flight."""
+    client = RawClient(port)
+    for start in range(0, len(bodies), size):
+        client.put(bodies[start : start + size])
+    client.close()
+
+
+def drain_one_by_one(port: int, run: Run) -> int:
+    """Reserve and delete with greenstalk, two round trips a job."""
+    count = 0
+    with greenstalk.Client(("127.0.0.1", port), encoding=None) as client:
+        while True:
+            try:
+                job = client.reserve(timeout=0)
+            except greenstalk.TimedOutError:
+                return count
+            run(job.body)
+            client.delete(job)
+            count += 1
+
+
+def drain_batches(port: int, run: Run, size: int = 128) -> int:
+    """Delete the last batch and reserve the next in one flight on a raw socket.
+
+    beanstalkd serves on one thread; at this batch size its core is full, so no client can be
+    much faster.
+    """
+    client = RawClient(port)
+    ask = b"reserve-with-timeout 0\r\n" * size
+    deletes, pending, count = b"", 0, 0
+    while True:
+        client.send(deletes + ask)
+        jobs = client.reserved_of(pending + size)
+        if not jobs:
+            client.close()
+            return count
+        for _, body in jobs:
+            run(body)
+        deletes = b"".join([b"delete %s\r\n" % number for number, _ in jobs])
+        pending = len(jobs)
+        count += pending
+
+
+def serve(port: int, run: Run, window: int = 1) -> None:
+    """Keep `window` reserves waiting; delete and ask anew in one write."""
+    client = RawClient(port)
+    client.send(b"reserve\r\n" * window)
+    while True:
+        jobs, _ = client.reserved()
+        for _, body in jobs:
+            run(body)
+        if jobs:
+            deletes = b"".join([b"delete %s\r\n" % number for number, _ in jobs])
+            client.send(deletes + b"reserve\r\n" * len(jobs))
