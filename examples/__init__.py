@@ -1,0 +1,1 @@
+"""Small real programs on pulpo; run them from the repository's root."""
