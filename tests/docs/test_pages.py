@@ -1,0 +1,80 @@
+"""Every page does what it says: its blocks run from top to bottom, as a reader would run them."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from .blocks import PAGES, ROOT, RUN, SHOWN, blocks, commands, missing
+from .reader import Reader
+
+RUNNABLE = [page for page in PAGES if any(b.language in RUN for b in blocks(page))]
+
+
+def name(page: Path) -> str:
+    return str(page.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=name)
+def test_a_page_uses_only_languages_that_the_reader_knows(page: Path) -> None:
+    unknown = {b.language for b in blocks(page)} - RUN - SHOWN
+    # A `$ ` prompt in a block that is not run would look as if it had been.
+    prompts = [b.line for b in blocks(page) if b.language != "console" and "\n$ " in "\n" + b.text]
+
+    assert (unknown, prompts) == (set(), [])
+
+
+@pytest.mark.parametrize("page", RUNNABLE, ids=name)
+def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        replacements = {}
+        if "<!-- needs: beanstalkd -->" in page.read_text(encoding="utf-8"):
+            replacements["11300"] = str(stack.enter_context(running_beanstalkd()).port)
+        reader = stack.enter_context(Reader(page, tmp_path, replacements))
+        for block in blocks(page):
+            reader.read(block)
+
+
+def test_a_block_that_fails_is_told_by_page_and_line(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("# x\n\n```python\nx = 1\n```\n\n```python\nassert x == 2\n```\n")
+
+    with Reader(page, tmp_path, {}) as reader:
+        reader.read(blocks(page)[0])
+        with pytest.raises(AssertionError, match=r'page\.md", line 8'):
+            reader.read(blocks(page)[1])
+
+
+def test_a_command_that_fails_or_prints_something_else_is_told(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text(
+        "```console\n$ echo one\ntwo\n```\n```console\n$ false\n```\n"
+        "```console\n$ false\n$ echo $?\n1\n$ export A=b\n```\n```console\n$ echo $A\nb\n```\n"
+    )
+    wrong, failing, expected, later = blocks(page)
+
+    with Reader(page, tmp_path, {}) as reader:
+        with pytest.raises(AssertionError, match="'two'"):
+            reader.read(wrong)
+        with pytest.raises(AssertionError, match="exit code 1"):
+            reader.read(failing)
+        reader.read(expected)
+        reader.read(later)
+
+
+def test_shown_lines_match_in_order_and_loosely(tmp_path: Path) -> None:
+    printed = "a 0198f2d0-0000-7000-8000-000000000001 12 ms\nb  c\n"
+
+    assert missing(("a 0198f2d0-1111-7111-8111-111111111111 3.5 ms", "b ..."), printed) is None
+    assert missing(("b c", "a ..."), printed) == "a ..."
+
+
+def test_a_console_block_knows_commands_over_two_lines(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```console\n$ echo a \\\n    b\na b\n```\n")
+
+    (command,) = commands(blocks(page)[0])
+
+    assert (command.text, command.shown) == ("echo a \\\n    b", ("a b",))

@@ -1,0 +1,96 @@
+"""The wheel and the source distribution build, and install into an empty environment."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import tomllib
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+VERSION = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+
+
+def run(*arguments: str | Path, cwd: Path) -> str:
+    done = subprocess.run(
+        [str(argument) for argument in arguments],
+        cwd=cwd,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, f"{arguments}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Build the source distribution, and the wheel out of it, as a release does."""
+    folder = tmp_path_factory.mktemp("dist")
+    run(sys.executable, "-m", "build", "--no-isolation", "--outdir", folder, ROOT, cwd=folder)
+    return folder
+
+
+def installed(archive: Path, folder: Path) -> Path:
+    """Install an archive with its dependencies into a new environment; return its `bin`."""
+    target = folder / "env"
+    venv.create(target, with_pip=False, symlinks=True)
+    python = target / "bin" / "python"
+    run(
+        sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python,
+        "install", "--quiet", archive, cwd=folder,
+    )  # fmt: skip
+    return target / "bin"
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("suffix", [".whl", ".tar.gz"])
+def test_an_archive_installs_into_an_empty_environment(
+    dist: Path, tmp_path: Path, suffix: str
+) -> None:
+    (archive,) = dist.glob(f"*{suffix}")
+
+    bin = installed(archive, tmp_path)
+
+    where = run(bin / "python", "-c", "import pulpo; print(pulpo.__file__)", cwd=tmp_path)
+    assert str(tmp_path) in where
+    assert (Path(where.strip()).parent / "py.typed").exists()
+    assert VERSION in run(bin / "pulpo", "--version", cwd=tmp_path)
+    assert VERSION in run(bin / "python", "-m", "pulpo", "--version", cwd=tmp_path)
+
+
+def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
+    (archive,) = dist.glob("*.whl")
+    with zipfile.ZipFile(archive) as wheel:
+        names = wheel.namelist()
+
+    assert "pulpo/py.typed" in names
+    assert {name.split("/")[0] for name in names} == {
+        "pulpo",
+        f"pulpo_messaging-{VERSION}.dist-info",
+    }
+
+
+def test_the_source_distribution_holds_what_its_tests_need(dist: Path) -> None:
+    (archive,) = dist.glob("*.tar.gz")
+    with tarfile.open(archive) as sources:
+        names = {name.split("/", 1)[1] for name in sources.getnames() if "/" in name}
+
+    assert names >= {
+        "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "dev", "mkdocs.yml",
+        "pyproject.toml", "docs/index.md", "tests/repo/test_packaging.py", "pulpo/py.typed",
+    }  # fmt: skip
+
+
+def test_the_extra_all_is_every_optional_feature_of_a_user() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    features = set(extras) - {"all", "demo", "docs", "dev"}
+
+    assert extras["all"] == [f"{project['name']}[{','.join(sorted(features))}]"]
