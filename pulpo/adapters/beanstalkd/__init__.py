@@ -1,0 +1,85 @@
+"""beanstalkd as an engine: `beanstalkd://host:11300`, `beanstalkd+unix:///path`, `beanstalkds://`.
+
+A queue is a tube of the same name. Delays and leases are whole seconds, rounded up. The lease is
+the socket: beanstalkd's own timers cannot be trusted to fire, a closed socket gives its jobs back
+at once.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING
+
+from pulpo.adapter import QueueAdapter, QueueAdmin
+from pulpo.adapters.beanstalkd import commands
+from pulpo.adapters.beanstalkd.address import Address
+from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
+from pulpo.clock import Clock
+from pulpo.errors import ProtocolError, QueueUnavailableError, UnsupportedError
+from pulpo.queue_url import QueueURL
+
+__all__ = ["BeanstalkdEngine"]
+
+_REPLY_TIMEOUT = 5.0
+_OLDEST = (1, 12)  # the first with reserve-job
+_LARGEST_BODY = 1_073_741_824
+
+
+class BeanstalkdEngine:
+    """A beanstalkd by its URL."""
+
+    def __init__(self, url: QueueURL, *, clock: Clock) -> None:
+        self._address = Address.of(url)
+        self._clock = clock
+
+    def adapter(self) -> QueueAdapter:
+        """Open a door for one thread."""
+        from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter  # noqa: PLC0415
+
+        return BeanstalkdAdapter(self._open_link, self._clock, reply_timeout=_REPLY_TIMEOUT)
+
+    def admin(self) -> QueueAdmin:
+        """Open a door for an operator."""
+        # Loads greenstalk, which a producer does without.
+        from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin  # noqa: PLC0415
+
+        return BeanstalkdAdmin(self._open_link, self._address, self._clock)
+
+    def _open_link(self) -> Link:
+        """Connect, and wait for a first reply: a full server accepts and then says nothing."""
+        link = Link(self._address.connect(reply_timeout=_REPLY_TIMEOUT), max_body=_LARGEST_BODY)
+        try:
+            link.send([b"stats\r\n"], [Awaited(Kind.STATS)])
+            stats = _first_reply(link, self._clock)
+        except ProtocolError as error:
+            link.close()
+            raise QueueUnavailableError(f"{self._address.shown}: {error}") from error
+        if _is_too_old(stats.get("version", "")):
+            link.close()
+            raise UnsupportedError(
+                f"beanstalkd 1.12 or newer is needed, {self._address.shown} is {stats['version']!r}"
+            )
+        link.max_body = int(stats.get("max-job-size", 65_535))
+        return link
+
+
+def _first_reply(link: Link, clock: Clock) -> dict[str, str]:
+    deadline = clock.monotonic() + _REPLY_TIMEOUT
+    while (left := deadline - clock.monotonic()) > 0:
+        for reply in link.receive(left):
+            if reply.data is None:
+                raise ProtocolError(f"stats was answered {reply.line[:64]!r}")
+            return commands.parse_stats(reply.data)
+    raise ProtocolError(f"no answer within {_REPLY_TIMEOUT:g}s")
+
+
+def _is_too_old(version: str) -> bool:
+    found = re.match(r"(\d+)\.(\d+)", version)
+    return found is not None and (int(found[1]), int(found[2])) < _OLDEST
+
+
+if TYPE_CHECKING:
+    from pulpo.adapter import Engine
+
+    def _is_engine(engine: BeanstalkdEngine) -> Engine:
+        return engine

@@ -1,0 +1,170 @@
+"""beanstalkd's commands as bytes, and what its replies mean.
+
+Integers and names are checked right here, where the bytes are built: a `put` line that the server
+rejects turns the body behind it into commands, and a line end in a name smuggles in another one.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+
+from pulpo.errors import (
+    JobTooBigError,
+    NotAcceptedError,
+    ProtocolError,
+    QueueDrainingError,
+    QueueFullError,
+    QueueUnavailableError,
+)
+from pulpo.identity import check_queue
+from pulpo.job import NewJob
+
+__all__ = [
+    "LONGEST",
+    "bury",
+    "delete",
+    "parse_stats",
+    "peek",
+    "put",
+    "refusal",
+    "release",
+    "reserve",
+    "stats_job",
+    "take",
+    "touch",
+    "use",
+    "watch_only",
+    "whole_delay",
+]
+
+LONGEST = 2**32 - 1
+POLL = b"reserve-with-timeout 0\r\n"
+
+
+def _number(value: int, name: str) -> int:
+    # bool and float would pass through %d, cut or as 0 and 1.
+    if type(value) is not int or not 0 <= value <= 2**64 - 1:
+        raise ProtocolError(f"{name} is not a number for beanstalkd: {value!r}")
+    return value
+
+
+def _small(value: int, name: str) -> int:
+    if type(value) is not int or not 0 <= value <= LONGEST:
+        raise ProtocolError(f"{name} must be 0 to {LONGEST}: {value!r}")
+    return value
+
+
+def whole_delay(job: NewJob, now: float) -> int:
+    """Return the delay of a job in whole seconds, rounded up, never early; `now` is wall time."""
+    delay = job.delay if job.at is None else max(job.delay, job.at - now)
+    return min(math.ceil(max(delay, 0)), LONGEST)
+
+
+def put(job: NewJob, *, delay: int) -> bytes:
+    """Return a put for the queue in use."""
+    ttr = min(max(math.ceil(job.ttr), 1), LONGEST)
+    body = job.body
+    return b"put %d %d %d %d\r\n%b\r\n" % (
+        _small(job.priority, "priority"),
+        _small(delay, "delay"),
+        ttr,
+        len(body),
+        body,
+    )
+
+
+def use(queue: str) -> bytes:
+    """Return the command that makes later puts go to a queue."""
+    return b"use %b\r\n" % check_queue(queue).encode("ascii")
+
+
+def watch_only(queues: Sequence[str], watched: Sequence[str]) -> list[bytes]:
+    """Return the commands that make a connection reserve from exactly these queues."""
+    # First watch, then ignore: the server refuses to ignore the last one.
+    commands = [
+        b"watch %b\r\n" % check_queue(queue).encode("ascii")
+        for queue in queues
+        if queue not in watched
+    ]
+    commands += [
+        b"ignore %b\r\n" % check_queue(queue).encode("ascii")
+        for queue in watched
+        if queue not in queues
+    ]
+    return commands
+
+
+def reserve(seconds: int) -> bytes:
+    """Return a reserve that waits so many whole seconds."""
+    return b"reserve-with-timeout %d\r\n" % _small(seconds, "timeout")
+
+
+def delete(number: int) -> bytes:
+    """Return a delete."""
+    return b"delete %d\r\n" % _number(number, "job")
+
+
+def release(number: int, priority: int, delay: int) -> bytes:
+    """Return a release; delay in whole seconds."""
+    return b"release %d %d %d\r\n" % (
+        _number(number, "job"),
+        _small(priority, "priority"),
+        _small(delay, "delay"),
+    )
+
+
+def bury(number: int, priority: int) -> bytes:
+    """Return a bury."""
+    return b"bury %d %d\r\n" % (_number(number, "job"), _small(priority, "priority"))
+
+
+def touch(number: int) -> bytes:
+    """Return a touch."""
+    return b"touch %d\r\n" % _number(number, "job")
+
+
+def take(number: int) -> bytes:
+    """Return a reserve-job, for a job that is ready, delayed or buried."""
+    return b"reserve-job %d\r\n" % _number(number, "job")
+
+
+def peek(number: int) -> bytes:
+    """Return a peek by number."""
+    return b"peek %d\r\n" % _number(number, "job")
+
+
+def stats_job(number: int) -> bytes:
+    """Return a stats-job."""
+    return b"stats-job %d\r\n" % _number(number, "job")
+
+
+def refusal(
+    line: bytes, job: NewJob, limit: int
+) -> NotAcceptedError | QueueUnavailableError | None:
+    """Return what a reply to a put means where it is not INSERTED; None for an unknown reply."""
+    if line == b"JOB_TOO_BIG":
+        return JobTooBigError(
+            f"job {job.id!r} is {len(job.body)} bytes, the server takes at most {limit}"
+        )
+    if line == b"OUT_OF_MEMORY":
+        return QueueFullError("beanstalkd has no memory, or no room on its disk, for a job")
+    if line == b"DRAINING":
+        return QueueDrainingError("beanstalkd is draining and takes no new jobs")
+    if line.startswith(b"BURIED "):
+        return QueueUnavailableError(
+            "beanstalkd could not write its binlog and buried the job; look at its disk and "
+            "restart it"
+        )
+    if line == b"INTERNAL_ERROR":
+        return QueueFullError("beanstalkd answered INTERNAL_ERROR to a put")
+    return None
+
+
+_PAIR = re.compile(r'^"?([a-z-]+)"?: "?(.*?)"?$', re.MULTILINE)
+
+
+def parse_stats(data: bytes) -> dict[str, str]:
+    """Return the pairs of a stats reply; values are quoted by 1.13 and bare before."""
+    return dict(_PAIR.findall(data.decode("utf-8", "replace")))

@@ -1,0 +1,189 @@
+"""One connection to beanstalkd: commands go out, replies come back in the same order.
+
+A link that has seen a cut reply, odd bytes or an exception in between is broken for good: its
+replies could be shifted by one, and somebody else's job would be settled. Protocol rules are from
+beanstalkd's doc/protocol.txt. A link knows no queue logic; who holds what is in `switchboard.py`.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import socket
+from collections import deque
+from collections.abc import Sequence
+from enum import IntEnum
+from typing import NamedTuple
+
+from pulpo.errors import ProtocolError, QueueError, QueueUnavailableError
+from pulpo.job import Job
+from pulpo.system import abandon_in_children
+
+__all__ = ["Awaited", "Kind", "Link", "Reply"]
+
+_LONGEST_LINE = 512
+_CHUNK = 262_144
+_WITH_BODY = (b"RESERVED ", b"FOUND ", b"OK ")
+
+
+class Kind(IntEnum):
+    """What a reply is for."""
+
+    RESERVE = 0
+    WAIT = 1
+    DELETE = 2
+    RELEASE = 3
+    BURY = 4
+    TOUCH = 5
+    PUT = 6
+    TAKE = 7
+    STATS = 8
+    PEEK = 9
+    NAME = 10
+    DELETE_COPY = 11
+
+
+class Awaited(NamedTuple):
+    """A reply that is still to come; `number` is the job it is for, or -1."""
+
+    kind: Kind
+    number: int = -1
+
+
+class Reply(NamedTuple):
+    """One reply: what it is for, its line without the line end, and its data if it has any."""
+
+    awaited: Awaited
+    line: bytes
+    data: bytes | None
+
+
+class Link:
+    """A connected socket with the bookkeeping that belongs to it; one thread of one process.
+
+    `held` are the jobs that live and die with this socket. `waiting` is true while a blocking
+    reserve is under way: the server reads no further command until that is answered, so such a
+    link holds no job and gets none to settle.
+    """
+
+    def __init__(self, sock: socket.socket, *, max_body: int) -> None:
+        self.sock = sock
+        self.max_body = max_body
+        self.held: dict[int, Job] = {}
+        self.awaited: deque[Awaited] = deque()
+        self.waiting = False
+        self.watched: tuple[str, ...] = ("default",)
+        self.used = "default"
+        self.broken = False
+        self.silent_since: float | None = None
+        self._buffer = b""
+        self._poll = select.poll()
+        self._poll.register(sock, select.POLLIN)
+        abandon_in_children(self)
+
+    def fileno(self) -> int:
+        """The socket's descriptor, -1 once it is closed."""
+        return self.sock.fileno()
+
+    @property
+    def busy(self) -> bool:
+        """Whether replies are still to come."""
+        return bool(self.awaited)
+
+    def send(self, commands: Sequence[bytes], awaited: Sequence[Awaited]) -> None:
+        """Send commands in one write.
+
+        Raises `QueueUnavailableError` when certainly nothing was sent, `ProtocolError` after which
+        the link is closed and nobody knows how much of it arrived.
+        """
+        data = b"".join(commands)
+        try:
+            sent = self.sock.send(data)
+        except OSError as error:
+            self.close()
+            raise QueueUnavailableError(f"the connection to beanstalkd is gone: {error}") from error
+        try:
+            if sent < len(data):
+                self.sock.sendall(memoryview(data)[sent:])
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError):
+                raise ProtocolError(f"the connection was cut while sending: {error}") from error
+            raise
+        self.awaited.extend(awaited)
+
+    def receive(self, timeout: float) -> list[Reply]:
+        """Return the replies that are complete, after waiting up to `timeout` seconds for bytes.
+
+        Raises `ProtocolError`, with the link closed, at an end of file or at bytes that no reply
+        begins with.
+        """
+        try:
+            if self._has_bytes(timeout):
+                data = self.sock.recv(_CHUNK)
+                if not data:
+                    raise ProtocolError("beanstalkd closed the connection")
+                self._buffer = self._buffer + data if self._buffer else data
+            return self._complete()
+        except BaseException as error:
+            # An exception from a signal handler as well: after it nobody knows where a reply ends.
+            self.close()
+            if isinstance(error, QueueError) or not isinstance(error, Exception):
+                raise
+            raise ProtocolError(f"the connection to beanstalkd failed: {error}") from error
+
+    def is_stale(self) -> bool:
+        """Tell whether the server has closed a link on which nothing is awaited."""
+        return not self.awaited and bool(self._poll.poll(0))
+
+    def close(self) -> None:
+        """Close the socket: the server gives the held jobs back at once; twice is once."""
+        self.broken = True
+        self.sock.close()
+
+    def abandon(self) -> None:
+        """Close only this process's descriptor, in a forked child."""
+        self.broken = True
+        # Not sock.close(): for TLS that may say farewell on a connection that is the parent's.
+        fd = self.sock.detach()
+        if fd >= 0:
+            os.close(fd)
+
+    def _has_bytes(self, timeout: float) -> bool:
+        # TLS hands out records: what it has decrypted already makes no socket readable.
+        pending = getattr(self.sock, "pending", None)
+        if pending is not None and pending():
+            return True
+        return bool(self._poll.poll(max(timeout, 0) * 1000))
+
+    def _complete(self) -> list[Reply]:
+        buffer, start, replies, awaited = self._buffer, 0, [], self.awaited
+        while awaited:
+            end = buffer.find(b"\r\n", start)
+            if end < 0:
+                if len(buffer) - start > _LONGEST_LINE:
+                    raise ProtocolError(f"a reply without an end: {buffer[start : start + 64]!r}")
+                break
+            line, data = buffer[start:end], None
+            following = end + 2
+            if line.startswith(_WITH_BODY):
+                stop = following + self._size(line)
+                if len(buffer) < stop + 2:
+                    break
+                if buffer[stop : stop + 2] != b"\r\n":
+                    raise ProtocolError(f"data of another size than announced: {line!r}")
+                data, following = buffer[following:stop], stop + 2
+            replies.append(Reply(awaited.popleft(), line, data))
+            start = following
+        self._buffer = buffer[start:]
+        if self._buffer and not awaited:
+            raise ProtocolError(f"a reply to no command: {self._buffer[:64]!r}")
+        return replies
+
+    def _size(self, line: bytes) -> int:
+        text = line[line.rindex(b" ") + 1 :]
+        # A list of all tubes or a stats text may be longer than the longest job.
+        most = max(self.max_body, 16_777_216) if line[:3] == b"OK " else self.max_body
+        if not text.isdigit() or len(text) > 10 or int(text) > most:
+            raise ProtocolError(f"an impossible size: {line[:64]!r}")
+        return int(text)

@@ -1,0 +1,143 @@
+"""Putting jobs: every job in its own queue, every answer in its own place.
+
+Used by producers, and by the worker for the rewritten copies of failed jobs. Knows nothing of
+reserved jobs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pulpo.adapters.beanstalkd import commands
+from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link, Reply
+from pulpo.clock import Clock
+from pulpo.errors import (
+    JobTooBigError,
+    ProtocolError,
+    PublishUncertainError,
+    QueueError,
+    QueueUnavailableError,
+)
+from pulpo.job import NewJob
+
+__all__ = ["BURY_DELAY", "put_jobs"]
+
+# A server stops reading while it cannot write: what is under way at once stays below what both
+# socket buffers take, or two blocked ends would wait for each other.
+_MOST_COMMANDS, _MOST_BYTES = 1_000, 1_000_000
+# The copy of a job that is about to be buried waits so long, in case we die before it is.
+BURY_DELAY = 600
+
+
+def put_jobs(
+    link: Link,
+    jobs: Sequence[NewJob],
+    clock: Clock,
+    *,
+    delays: Sequence[int] | None = None,
+    patience: float,
+) -> list[int | QueueError]:
+    """Put jobs on a link; for each its number, or why it was not accepted.
+
+    After a cut the rest are `PublishUncertainError` where their bytes were sent, and
+    `QueueUnavailableError` where they were not. Raises the latter when nothing at all was sent.
+    """
+    now = clock.wall()
+    results: list[int | QueueError] = []
+    while len(results) < len(jobs):
+        start = len(results)
+        batch, orders, awaited = _next_batch(link, jobs, start, delays, now)
+        try:
+            link.send(orders, awaited)
+        except QueueUnavailableError as error:
+            if start == 0:
+                raise
+            return results + [_unsent(error) for _ in jobs[start:]]
+        except ProtocolError as error:
+            uncertain = [_uncertain(job, error) for job in batch]
+            return results + uncertain + [_unsent(error) for _ in jobs[start + len(batch) :]]
+        results += _answers(link, batch, clock, patience)
+        if link.broken and len(results) < len(jobs):
+            gone = QueueUnavailableError("the connection to beanstalkd was lost before this job")
+            return results + [_unsent(gone) for _ in jobs[len(results) :]]
+    return results
+
+
+def _next_batch(
+    link: Link, jobs: Sequence[NewJob], start: int, delays: Sequence[int] | None, now: float
+) -> tuple[list[NewJob], list[bytes], list[Awaited]]:
+    batch: list[NewJob] = []
+    orders: list[bytes] = []
+    awaited: list[Awaited] = []
+    size, used = 0, link.used
+    for index in range(start, len(jobs)):
+        job = jobs[index]
+        if batch and (len(orders) >= _MOST_COMMANDS or size + len(job.body) > _MOST_BYTES):
+            break
+        if job.queue != used:
+            orders.append(commands.use(job.queue))
+            awaited.append(Awaited(Kind.NAME))
+            used = job.queue
+        delay = commands.whole_delay(job, now) if delays is None else delays[index]
+        orders.append(commands.put(job, delay=delay))
+        awaited.append(Awaited(Kind.PUT))
+        batch.append(job)
+        size += len(job.body)
+    link.used = used
+    return batch, orders, awaited
+
+
+def _answers(
+    link: Link, batch: Sequence[NewJob], clock: Clock, patience: float
+) -> list[int | QueueError]:
+    results: list[int | QueueError] = []
+    deadline = clock.monotonic() + patience
+    try:
+        while link.awaited:
+            left = deadline - clock.monotonic()
+            for reply in link.receive(left):
+                if reply.awaited.kind is Kind.PUT:
+                    results.append(_answer(link, reply, batch[len(results)]))
+                    if reply.line.startswith(b"BURIED "):
+                        # Not on disk, yet in memory: a job that we call refused must not stay.
+                        number = int(reply.line.split()[1])
+                        link.send([commands.delete(number)], [Awaited(Kind.DELETE_COPY)])
+                elif reply.awaited.kind is Kind.NAME and not reply.line.startswith(b"USING "):
+                    raise ProtocolError(f"use was answered {reply.line[:64]!r}")
+            if link.awaited and left <= 0:
+                raise ProtocolError(f"beanstalkd did not answer within {patience:g}s")
+    except ProtocolError as error:
+        link.close()
+        link.awaited.clear()
+        results += [_uncertain(job, error) for job in batch[len(results) :]]
+    return results
+
+
+def _answer(link: Link, reply: Reply, job: NewJob) -> int | QueueError:
+    line = reply.line
+    if line.startswith(b"INSERTED ") and line[9:].isdigit():
+        return int(line[9:])
+    refused = commands.refusal(line, job, link.max_body)
+    if refused is None:
+        raise ProtocolError(f"put was answered {line[:64]!r}")
+    return refused
+
+
+def too_big(job: NewJob, limit: int) -> JobTooBigError | None:
+    """Return the refusal of a job that the server would read and throw away."""
+    if len(job.body) <= limit:
+        return None
+    return JobTooBigError(f"job {job.id!r} is {len(job.body)} bytes, the queue takes {limit}")
+
+
+def _uncertain(job: NewJob, error: Exception) -> PublishUncertainError:
+    uncertain = PublishUncertainError(
+        f"job {job.id!r} was sent and no answer came ({error}); publish the same message again",
+        id=job.id,
+    )
+    uncertain.__cause__ = error
+    return uncertain
+
+
+def _unsent(error: Exception) -> QueueUnavailableError:
+    return QueueUnavailableError(f"not sent: {error}")

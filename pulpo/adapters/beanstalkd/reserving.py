@@ -1,0 +1,169 @@
+"""Reserving from beanstalkd: polls in the flight of the settlements, one waiting connection.
+
+A blocking reserve stops its connection, so waiting is done on one that holds no job. While jobs
+come in fast they are polled for in batches, as many as the last polls have found.
+"""
+
+from __future__ import annotations
+
+import math
+import select
+from collections.abc import Sequence
+
+from pulpo.adapters.beanstalkd import commands
+from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
+from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
+from pulpo.clock import Clock
+from pulpo.errors import QueueError
+from pulpo.system import Waker
+
+__all__ = ["Reserving"]
+
+_MOST_LINKS = 4
+_MOST_POLLS = 256
+# Where every connection holds a job, waiting is polling at this pace.
+_SHORT_POLL = 0.05
+_LONGEST_WAIT = 5
+# A wait of less than this leaves its reserve standing when it ends.
+_SHORT_WAIT = 0.5
+# The server gives a job to a waiting connection in the moment of its put.
+_ON_ITS_WAY = 0.003
+
+
+class Reserving:
+    """How many polls go out, and where the next job is waited for."""
+
+    def __init__(self, board: Switchboard, waker: Waker, clock: Clock) -> None:
+        self._board = board
+        self._waker = waker
+        self._clock = clock
+        self._depth = 1
+        self._asked = 0
+
+    def add_to(self, flight: Flight, queues: Sequence[str], *, limit: int, wait: bool) -> None:
+        """Add reserves to a flight; with `wait`, a blocking one where nothing is expected."""
+        self._asked = 0
+        waiting = self._waiting_link(queues)
+        if waiting is not None or limit <= 0:
+            # The queue was empty when that wait began: the next job comes there.
+            return
+        link = self._fitting_link(flight)
+        self._watch(flight, link, queues)
+        emptied = len(link.held) <= flight.count(link)
+        if wait and not self._depth and emptied and not flight.count(link):
+            return
+        self._asked = min(limit, max(self._depth, 1), _MOST_POLLS)
+        for _ in range(self._asked):
+            flight.add(link, commands.POLL, Awaited(Kind.RESERVE))
+
+    def learn(self, found: int) -> None:
+        """Adapt the next flight to what this one has found."""
+        if self._asked:
+            self._depth = min(found * 2, _MOST_POLLS) if found >= self._asked else found
+
+    def wait(self, queues: Sequence[str], *, timeout: float, reserve: bool) -> None:
+        """Wait for a job, or for the waker, up to `timeout` seconds."""
+        deadline = self._clock.monotonic() + timeout
+        board = self._board
+        while not board.arrived:
+            left = deadline - self._clock.monotonic()
+            if self._waker.silence():
+                return
+            if left <= 0:
+                self._end_wait(timeout)
+                return
+            link = self._begin_wait(queues, left) if reserve else self._waiting_link(None)
+            pause = left if link is not None or not reserve else min(left, _SHORT_POLL)
+            if link in self._pause(link, pause):
+                board.receive(link)
+            elif reserve and link is None:
+                return
+        self._depth = max(self._depth, 1)
+
+    def catch_up(self) -> None:
+        """Give a job that is on its way to a waiting connection the moment to arrive."""
+        link = self._waiting_link(None)
+        if link is not None and link in self._pause(link, _ON_ITS_WAY):
+            self._board.receive(link)
+
+    def _pause(self, link: Link | None, seconds: float) -> list[Link]:
+        poll = select.poll()
+        poll.register(self._waker.fileno(), select.POLLIN)
+        if link is not None:
+            poll.register(link.sock, select.POLLIN)
+        ready = poll.poll(math.ceil(seconds * 1000))
+        return [link] if link is not None and any(fd == link.fileno() for fd, _ in ready) else []
+
+    def _end_wait(self, timeout: float) -> None:
+        """Take back a reserve that outlasts its wait: its job would come to nobody."""
+        link = self._waiting_link(None)
+        # A short wait belongs to a loop that comes back at once; it keeps the reserve standing.
+        if link is None or timeout < _SHORT_WAIT:
+            return
+        if link in self._pause(link, _ON_ITS_WAY * 20):
+            self._board.receive(link)
+        if link.waiting:
+            self._board.drop(link)
+
+    def _begin_wait(self, queues: Sequence[str], seconds: float) -> Link | None:
+        """Return a link on which a blocking reserve is under way; None where all hold jobs."""
+        waiting = self._waiting_link(queues)
+        if waiting is not None:
+            return waiting
+        board = self._board
+        link = next((x for x in board.links if not x.held and not x.awaited), None)
+        if link is None:
+            if len(board.links) >= _MOST_LINKS:
+                return None
+            link = board.open()
+        flight = Flight()
+        self._watch(flight, link, queues)
+        whole = min(max(int(seconds), 1), _LONGEST_WAIT)
+        flight.add(link, commands.reserve(whole), Awaited(Kind.WAIT))
+        link.waiting = True
+        board.fly(flight)
+        return None if link.broken else link
+
+    def _waiting_link(self, queues: Sequence[str] | None) -> Link | None:
+        for link in self._board.links:
+            if link.waiting:
+                if queues is None or link.watched == tuple(queues):
+                    return link
+                # It waits at the wrong queues, and cannot be told before a job comes.
+                self._board.drop(link)
+                return None
+        return None
+
+    def _fitting_link(self, flight: Flight) -> Link:
+        for link in flight.orders:
+            if not link.waiting:
+                return link
+        return self._board.ready_link()
+
+    def _watch(self, flight: Flight, link: Link, queues: Sequence[str]) -> None:
+        wanted = tuple(queues)
+        if link.watched == wanted:
+            return
+        for command in commands.watch_only(wanted, link.watched):
+            flight.add(link, command, Awaited(Kind.NAME))
+        link.watched = wanted
+
+
+def hand_back_waiting(board: Switchboard) -> None:
+    """Give back jobs that arrived and that nobody has room for, at their own places."""
+    numbers = [job.number for job in board.arrived]
+    board.arrived.clear()
+    asked = board.ask([(commands.stats_job(n), Awaited(Kind.STATS, n)) for n in numbers])
+    flight = Flight()
+    for number, reply in asked.items():
+        link = board.holder(number)
+        if reply.data is not None and link is not None:
+            priority = int(commands.parse_stats(reply.data)["pri"])
+            flight.add(link, commands.release(number, priority, 0), Awaited(Kind.RELEASE, number))
+    try:
+        board.fly(flight)
+    except QueueError:
+        return
+    for number in numbers:
+        board.answers.pop(number, None)
+        board.forget(number)

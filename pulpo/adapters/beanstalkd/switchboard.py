@@ -1,0 +1,310 @@
+"""The connections of one adapter, and which job is held on which of them.
+
+A reserved job belongs to the socket it came by. When a socket is lost its jobs are ready again at
+once, so after a reconnect the first thing is to take back what still runs here. This file knows
+how replies change who holds what; which commands to send is decided by its callers.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+
+from pulpo.adapters.beanstalkd import commands
+from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link, Reply
+from pulpo.clock import Clock
+from pulpo.errors import ProtocolError, QueueError, QueueFullError, QueueUnavailableError
+from pulpo.job import Job
+
+__all__ = ["PATIENCE", "Flight", "Switchboard"]
+
+# How long one call waits for replies. A server that is only slow gets its answer read later, at
+# the same place: closing a link that holds jobs would start everything running a second time.
+PATIENCE = 1.0
+# How long a server may say nothing at all, on a link without and with jobs.
+SILENCE, SILENCE_WITH_JOBS = 5.0, 60.0
+
+_DONE = {
+    Kind.DELETE: b"DELETED",
+    Kind.RELEASE: b"RELEASED",
+    Kind.BURY: b"BURIED",
+    Kind.TOUCH: b"TOUCHED",
+}
+_SETTLES = (Kind.DELETE, Kind.RELEASE, Kind.BURY)
+_EMPTY = (b"TIMED_OUT", b"DEADLINE_SOON")
+
+
+class Flight:
+    """Commands that go out together, for each link one write."""
+
+    def __init__(self) -> None:
+        self.orders: dict[Link, tuple[list[bytes], list[Awaited]]] = {}
+
+    def add(self, link: Link, command: bytes, awaited: Awaited) -> None:
+        """Append a command and what its reply is for."""
+        orders = self.orders.get(link)
+        if orders is None:
+            orders = self.orders[link] = ([], [])
+        orders[0].append(command)
+        orders[1].append(awaited)
+
+    def count(self, link: Link) -> int:
+        """Return how many commands go to a link."""
+        return len(self.orders[link][0]) if link in self.orders else 0
+
+
+class Switchboard:
+    """All links of one adapter; one thread of one process.
+
+    `running` are the jobs reserved here and not settled yet, `orphans` those of them whose link is
+    lost, `arrived` those that the caller has not got yet. `answers` to settlements and `touched`
+    are kept by job number until somebody asks for them.
+    """
+
+    def __init__(self, open_link: Callable[[], Link], clock: Clock) -> None:
+        self._open_link = open_link
+        self._clock = clock
+        self.links: list[Link] = []
+        self.running: dict[int, Job] = {}
+        self.orphans: dict[int, Job] = {}
+        self.arrived: deque[Job] = deque()
+        self.answers: dict[int, bool | QueueError] = {}
+        self.touched: dict[int, bool] = {}
+        self._holder: dict[int, Link] = {}
+        self._doubts: set[int] = set()
+
+    def holder(self, number: int) -> Link | None:
+        """Return the link that holds a job."""
+        return self._holder.get(number)
+
+    def ready_link(self) -> Link:
+        """Return a link that takes commands now, the fullest first; opens one if there is none."""
+        best: Link | None = None
+        for link in self.links:
+            if (
+                not link.waiting
+                and not link.awaited
+                and (best is None or len(link.held) > len(best.held))
+            ):
+                best = link
+        return best or self.open()
+
+    def open(self) -> Link:
+        """Open one more link; raises `QueueUnavailableError`."""
+        link = self._open_link()
+        self.links.append(link)
+        return link
+
+    def fly(self, flight: Flight, *, patience: float = PATIENCE) -> list[Reply]:
+        """Send a flight and read its replies; return those that are not about who holds what.
+
+        A link that breaks on the way is dropped; its replies are missing then.
+        """
+        others: list[Reply] = []
+        for link, (orders, awaited) in flight.orders.items():
+            try:
+                link.send(orders, awaited)
+            except QueueError:
+                link.awaited.extend(awaited)
+                self.drop(link)
+        for link in flight.orders:
+            self._read(link, patience, others)
+        return others
+
+    def drain(self) -> None:
+        """Take in what has arrived since, without waiting."""
+        for link in list(self.links):
+            if link.awaited:
+                self._read(link, 0.0, [])
+
+    def receive(self, link: Link) -> None:
+        """Take in what a link has to say now."""
+        self._read(link, 0.0, [])
+
+    def drop(self, link: Link) -> None:
+        """Close a link; its jobs become orphans, its open settlements doubts."""
+        link.close()
+        if link not in self.links:
+            return
+        self.links.remove(link)
+        for awaited in link.awaited:
+            if awaited.kind in _SETTLES:
+                self._doubts.add(awaited.number)
+        link.awaited.clear()
+        for number, job in link.held.items():
+            self.orphans[number] = job
+            self._holder.pop(number, None)
+        undelivered = {job.number for job in self.arrived} & link.held.keys()
+        if undelivered:
+            # Nobody has begun these: the server gives them to whoever asks next.
+            self.arrived = deque(job for job in self.arrived if job.number not in undelivered)
+            for number in undelivered:
+                self.forget(number)
+
+    def reclaim(self) -> None:
+        """Take back by `reserve-job` what still runs here but lost its link.
+
+        A job that somebody else has now is forgotten: settling it answers False. Raises
+        `QueueUnavailableError` while there is no server.
+        """
+        if not self.orphans:
+            return
+        link, flight = self.ready_link(), Flight()
+        for number in self.orphans:
+            flight.add(link, commands.take(number), Awaited(Kind.TAKE, number))
+        for reply in self.fly(flight):
+            number = reply.awaited.number
+            job = self.orphans.get(number)
+            if job is None:
+                continue
+            if reply.data is not None and reply.data == job.body:
+                del self.orphans[number]
+                self._doubts.discard(number)
+                link.held[number] = job
+                self._holder[number] = link
+            else:
+                if reply.data is not None:
+                    self._give_back_stranger(link, number)
+                self._forget_orphan(link, number, job)
+
+    def forget(self, number: int) -> None:
+        """A job is no longer ours."""
+        self.running.pop(number, None)
+        self.orphans.pop(number, None)
+        link = self._holder.pop(number, None)
+        if link is not None:
+            link.held.pop(number, None)
+
+    def ask(self, requests: list[tuple[bytes, Awaited]]) -> dict[int, Reply]:
+        """Send commands that only look, on one link; return the replies by job number."""
+        link, flight = self.ready_link(), Flight()
+        for command, awaited in requests:
+            flight.add(link, command, awaited)
+        return {reply.awaited.number: reply for reply in self.fly(flight)}
+
+    def close(self) -> None:
+        """Close every link; the server gives back what they hold."""
+        for link in self.links:
+            link.close()
+        self.links.clear()
+
+    def _forget_orphan(self, link: Link, number: int, job: Job) -> None:
+        doubted = number in self._doubts
+        self._doubts.discard(number)
+        self.forget(number)
+        if not doubted:
+            return
+        # Our delete was sent and its answer lost: a job that is gone was deleted by us.
+        flight = Flight()
+        flight.add(link, commands.peek(number), Awaited(Kind.PEEK, number))
+        for reply in self.fly(flight):
+            self.answers[number] = reply.data is None or reply.data != job.body
+
+    def _give_back_stranger(self, link: Link, number: int) -> None:
+        # Numbers are used again after a restart: this one names somebody else's job by now.
+        flight = Flight()
+        flight.add(link, commands.stats_job(number), Awaited(Kind.STATS, number))
+        for reply in self.fly(flight):
+            priority = int(commands.parse_stats(reply.data or b"").get("pri", 65_536))
+            back = Flight()
+            back.add(link, commands.release(number, priority, 0), Awaited(Kind.NAME))
+            self.fly(back)
+
+    def _read(self, link: Link, patience: float, others: list[Reply]) -> None:
+        deadline = self._clock.monotonic() + patience
+        try:
+            while link.awaited and not link.broken:
+                if len(link.awaited) == 1 and link.awaited[0].kind is Kind.WAIT and patience:
+                    return
+                left = deadline - self._clock.monotonic() if patience else 0.0
+                replies = link.receive(left)
+                for reply in replies:
+                    self._take_in(link, reply, others)
+                if replies:
+                    link.silent_since = None
+                elif left <= 0:
+                    self._note_silence(link)
+                    return
+        except ProtocolError:
+            self.drop(link)
+
+    def _note_silence(self, link: Link) -> None:
+        if link.waiting:
+            return
+        now = self._clock.monotonic()
+        if link.silent_since is None:
+            link.silent_since = now
+        limit = SILENCE_WITH_JOBS if link.held else SILENCE
+        if now - link.silent_since > limit:
+            self.drop(link)
+
+    def _take_in(self, link: Link, reply: Reply, others: list[Reply]) -> None:
+        kind, number = reply.awaited
+        if kind is Kind.RESERVE or kind is Kind.WAIT:
+            if kind is Kind.WAIT:
+                link.waiting = False
+            if reply.data is not None and reply.line.startswith(b"RESERVED "):
+                self._arrive(link, int(reply.line.split()[1]), reply.data)
+            elif reply.line not in _EMPTY:
+                raise self._odd(link, reply)
+            return
+        done = _DONE.get(kind)
+        if done is None:
+            others.append(reply)
+        elif kind is Kind.TOUCH:
+            self._take_touch(link, reply, number)
+        else:
+            self._take_answer(link, reply, number, done)
+
+    def _take_touch(self, link: Link, reply: Reply, number: int) -> None:
+        if reply.line == b"TOUCHED":
+            self.touched[number] = True
+        elif reply.line == b"NOT_FOUND":
+            self.touched[number] = False
+            self.forget(number)
+        else:
+            raise self._odd(link, reply)
+
+    def _take_answer(self, link: Link, reply: Reply, number: int, done: bytes) -> None:
+        line = reply.line
+        if line == done or line == b"NOT_FOUND":
+            self.answers[number] = line == done
+            self.running.pop(number, None)
+            self._holder.pop(number, None)
+            link.held.pop(number, None)
+        elif line == b"BURIED":  # to a release: no memory, the server put the job aside
+            self.answers[number] = True
+            self.forget(number)
+        elif line in (b"OUT_OF_MEMORY", b"INTERNAL_ERROR"):
+            self.answers[number] = QueueFullError(f"beanstalkd answered {line.decode()}")
+        else:
+            raise self._odd(link, reply)
+
+    def _arrive(self, link: Link, number: int, body: bytes) -> None:
+        known = self.running.get(number)
+        if known is not None and known.body == body:
+            # Our own lease ran out and the server gave us the same job again: it was renewed by
+            # that. A second run of it here would be one too many.
+            previous = self._holder.get(number)
+            if previous is not None and previous is not link:
+                previous.held.pop(number, None)
+            self.orphans.pop(number, None)
+        else:
+            queue = link.watched[0] if len(link.watched) == 1 else None
+            known = Job(number=number, body=body, queue=queue)
+            self.running[number] = known
+            self.arrived.append(known)
+        link.held[number] = known
+        self._holder[number] = link
+
+    def _odd(self, link: Link, reply: Reply) -> ProtocolError:
+        with suppress(OSError):
+            link.close()
+        what = f"{reply.awaited.kind.name.lower()} was answered {reply.line[:64]!r}"
+        return ProtocolError(f"{what}; the connection was closed")
+
+
+def unavailable(number: int) -> QueueUnavailableError:
+    """Return the error in the place of a settlement whose reply has not come."""
+    return QueueUnavailableError(f"no answer from beanstalkd for job {number} yet")
