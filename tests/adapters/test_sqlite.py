@@ -1,0 +1,27 @@
+"""The contract on the file queue, with a clock that is moved."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pulpo.adapter import Engine, QueueAdapter
+from pulpo.adapters.sqlite import SQLiteEngine
+from pulpo.clock import Clock, ManualClock
+from pulpo.contract import AdapterContract
+from pulpo.queue_url import QueueURL
+
+
+class TestSQLite(AdapterContract):
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return ManualClock()
+
+    @pytest.fixture
+    def engine(self, tmp_path: Path, clock: Clock) -> Engine:
+        return SQLiteEngine(QueueURL.parse(f"sqlite:///{tmp_path}/queue.db"), clock=clock)
+
+    def crash(self, adapter: QueueAdapter) -> None:
+        # Whoever writes the engine: let the lock that says "I live" go, and nothing else.
+        adapter.abandon()

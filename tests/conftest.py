@@ -1,0 +1,29 @@
+"""What all tests share: the real beanstalkd, one server a session."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from tests.lab.beanstalkd import Beanstalkd, find_beanstalkd
+
+
+@pytest.fixture(scope="session")
+def beanstalkd_program() -> str:
+    """Return the path of beanstalkd; skip where it is missing, fail where CI says it must not be."""
+    program = find_beanstalkd()
+    if program is not None:
+        return program
+    reason = "beanstalkd is not installed (apt install beanstalkd)"
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}, and CI is set")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def beanstalkd(beanstalkd_program: str) -> Iterator[Beanstalkd]:
+    """Return the server that all tests of a session share; each uses queue names of its own."""
+    with Beanstalkd() as server:
+        yield server
