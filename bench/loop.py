@@ -15,7 +15,7 @@ import pstats
 import time
 from collections.abc import Callable, Sequence
 
-from bench import bare_side
+from bench.bare.doors import address_of, open_bare
 from bench.place import ENGINES, Place, missing, open_place
 from bench.progress import Progress
 from bench.table import render
@@ -78,9 +78,9 @@ def run_adapter(place: Place, n: int, limit: int) -> dict[str, float]:
 
 def run_bare(place: Place, n: int, limit: int) -> dict[str, float]:
     """Measure the bare loop once, at a new place."""
-    side = bare_side.prepare(place)
+    door = open_bare(address_of(place))
     bodies = [BODY] * n
-    return _rates(n, lambda: side.put(bodies, CHUNK), lambda: side.drain(_ignore, limit))
+    return _rates(n, lambda: door.put(bodies, CHUNK), lambda: door.drain(_ignore, limit))
 
 
 def _ignore(body: bytes) -> None:

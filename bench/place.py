@@ -25,22 +25,12 @@ ENGINES = ("memory", "sqlite", "sqlite?sync=normal", "beanstalkd")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where one run happens; `port` is 0 and `bare` unused where the engine has none."""
+    """Where one run happens; `port` is 0 where the engine has none."""
 
     engine: str
     url: str
     folder: Path
     port: int = 0
-
-    @property
-    def bare_file(self) -> Path:
-        """The file of the bare SQLite loops."""
-        return self.folder / "bare.db"
-
-    @property
-    def sync(self) -> str:
-        """The `PRAGMA synchronous` of a publish at this place."""
-        return "NORMAL" if self.engine.endswith("sync=normal") else "FULL"
 
 
 def missing(engine: str) -> str | None:
@@ -56,7 +46,7 @@ def open_place(engine: str) -> Iterator[Place]:
     with tempfile.TemporaryDirectory(prefix="pulpo-bench-") as name:
         folder = Path(name)
         if engine == "beanstalkd":
-            with _beanstalkd() as port:
+            with _beanstalkd(folder) as port:
                 url = f"beanstalkd://127.0.0.1:{port}"
                 yield Place(engine=engine, url=url, folder=folder, port=port)
         elif engine == "memory":
@@ -68,11 +58,14 @@ def open_place(engine: str) -> Iterator[Place]:
 
 
 @contextmanager
-def _beanstalkd() -> Iterator[int]:
+def _beanstalkd(folder: Path) -> Iterator[int]:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
-    server = subprocess.Popen(["beanstalkd", "-l", "127.0.0.1", "-p", str(port)])
+    with (folder / "beanstalkd.log").open("ab") as log:
+        server = subprocess.Popen(
+            ["beanstalkd", "-l", "127.0.0.1", "-p", str(port)], stdout=log, stderr=log
+        )
     try:
         _await_server(server, port)
         yield port

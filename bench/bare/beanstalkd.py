@@ -1,30 +1,31 @@
 """Bare loops on beanstalkd: greenstalk one by one, and pipelined batches on a raw socket.
 
-Producers put bodies. Consumers call `run(body)` for each job before they delete it; `drain_*` end
-when the queue is empty, `serve` never ends by itself.
+Consumers call `run(body)` for each job before they delete it; `drain_*` end when the queue is
+empty, `serve` never ends by itself.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 
 import greenstalk
 
 from bench.bare.wire import RawClient
 
-__all__ = ["drain_batches", "drain_one_by_one", "put_batches", "put_one_by_one", "serve"]
+__all__ = ["drain_batches", "drain_one_by_one", "put", "putter", "serve"]
 
 Run = Callable[[bytes], object]
 
 
-def put_one_by_one(port: int, bodies: Sequence[bytes]) -> None:
+@contextmanager
+def putter(port: int) -> Iterator[Callable[[bytes], object]]:
     """Put with greenstalk, one round trip a job: what a producer without pulpo would write."""
     with greenstalk.Client(("127.0.0.1", port), encoding=None) as client:
-        for body in bodies:
-            client.put(body)
+        yield client.put
 
 
-def put_batches(port: int, bodies: Sequence[bytes], size: int = 1000) -> None:
+def put(port: int, bodies: Sequence[bytes], size: int) -> None:
     """Put with a raw socket, `size` jobs a flight."""
     client = RawClient(port)
     for start in range(0, len(bodies), size):
@@ -46,11 +47,11 @@ def drain_one_by_one(port: int, run: Run) -> int:
             count += 1
 
 
-def drain_batches(port: int, run: Run, size: int = 128) -> int:
+def drain_batches(port: int, run: Run, size: int) -> int:
     """Delete the last batch and reserve the next in one flight on a raw socket.
 
-    beanstalkd serves on one thread; at this batch size its core is full, so no client can be
-    much faster.
+    beanstalkd serves on one thread. From about 100 jobs a flight its core is full, so that no
+    client can be much faster.
     """
     client = RawClient(port)
     ask = b"reserve-with-timeout 0\r\n" * size
@@ -68,8 +69,11 @@ def drain_batches(port: int, run: Run, size: int = 128) -> int:
         count += pending
 
 
-def serve(port: int, run: Run, window: int = 1) -> None:
-    """Keep `window` reserves waiting; delete and ask anew in one write."""
+def serve(port: int, run: Run, window: int) -> None:
+    """Keep `window` reserves waiting; delete what has come and ask anew in one write.
+
+    With one, both ends sleep between any two jobs, and each wake-up costs more than the work.
+    """
     client = RawClient(port)
     client.send(b"reserve\r\n" * window)
     while True:

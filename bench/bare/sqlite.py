@@ -10,10 +10,10 @@ import contextlib
 import socket
 import sqlite3
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-__all__ = ["create", "drain", "put", "serve"]
+__all__ = ["create", "drain", "put", "putter", "serve"]
 
 Run = Callable[[bytes], object]
 
@@ -46,23 +46,27 @@ def create(path: Path) -> None:
         connection.executescript(_TABLE)
 
 
-def put(path: Path, bodies: Sequence[bytes], *, size: int, sync: str, wake: bool = False) -> None:
-    """Insert `size` jobs a transaction; with `wake` tell a waiting consumer after each."""
-    bell = _Bell(path) if wake else None
+@contextlib.contextmanager
+def putter(path: Path, sync: str) -> Iterator[Callable[[bytes], object]]:
+    """Insert one job a transaction, then tell a consumer that may be waiting."""
+    with contextlib.closing(_open(path, sync)) as connection, _bell(path) as ring:
+
+        def put_one(body: bytes) -> None:
+            connection.execute(_PUT, (time.time(), body))
+            ring()
+
+        yield put_one
+
+
+def put(path: Path, bodies: Sequence[bytes], size: int, sync: str) -> None:
+    """Insert `size` jobs a transaction."""
     with contextlib.closing(_open(path, sync)) as connection:
         for start in range(0, len(bodies), size):
             now = time.time()
-            if size == 1:
-                connection.execute(_PUT, (now, bodies[start]))
-            else:
-                connection.execute("BEGIN IMMEDIATE")
-                rows = [(now, body) for body in bodies[start : start + size]]
-                connection.executemany(_PUT, rows)
-                connection.execute("COMMIT")
-            if bell is not None:
-                bell.ring()
-    if bell is not None:
-        bell.close()
+            connection.execute("BEGIN IMMEDIATE")
+            rows = [(now, body) for body in bodies[start : start + size]]
+            connection.executemany(_PUT, rows)
+            connection.execute("COMMIT")
 
 
 def _swap(
@@ -77,7 +81,7 @@ def _swap(
     return rows
 
 
-def drain(path: Path, run: Run, size: int = 128) -> int:
+def drain(path: Path, run: Run, size: int) -> int:
     """Claim and delete until nothing is ready."""
     count = 0
     done: list[tuple[int]] = []
@@ -90,7 +94,7 @@ def drain(path: Path, run: Run, size: int = 128) -> int:
     return count
 
 
-def serve(path: Path, run: Run, size: int = 128) -> None:
+def serve(path: Path, run: Run, size: int) -> None:
     """Claim and delete for ever; with nothing ready, wait for a datagram from a producer."""
     done: list[tuple[int]] = []
     with (
@@ -107,20 +111,22 @@ def serve(path: Path, run: Run, size: int = 128) -> None:
                 bell.recv(16)
 
 
-class _Bell:
-    """The producer's end of the datagram socket."""
+@contextlib.contextmanager
+def _bell(path: Path) -> Iterator[Callable[[], None]]:
+    """Return the producer's end of the datagram socket; silent where nobody listens."""
+    with contextlib.closing(socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)) as bell:
+        bell.setblocking(False)
+        try:
+            bell.connect(_bell_path(path))
+        except OSError:
+            yield lambda: None
+            return
 
-    def __init__(self, path: Path) -> None:
-        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-        self._socket.setblocking(False)
-        self._socket.connect(_bell_path(path))
+        def ring() -> None:
+            with contextlib.suppress(BlockingIOError):  # full: the consumer has enough to wake up
+                bell.send(b"w")
 
-    def ring(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # full: the consumer has enough to wake up for
-            self._socket.send(b"w")
-
-    def close(self) -> None:
-        self._socket.close()
+        yield ring
 
 
 def _bell_path(path: Path) -> str:

@@ -1,0 +1,116 @@
+"""The bare loops of all engines behind one door, found by an address that another process can use.
+
+Addresses: `beanstalkd:PORT`, `sqlite:SYNC:FILE` (the `PRAGMA synchronous` of its producers), and
+`memory`, which no other process can see.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Protocol
+
+from bench.bare import beanstalkd, memory, sqlite
+from bench.place import Place
+
+__all__ = ["BareDoor", "address_of", "open_bare"]
+
+Run = Callable[[bytes], object]
+Put = Callable[[bytes], object]
+
+
+class BareDoor(Protocol):
+    """What a bare loop on one engine can do."""
+
+    def putter(self) -> AbstractContextManager[Put]:
+        """Open a connection whose `put(body)` puts one job and waits for the answer."""
+        ...
+
+    def put(self, bodies: Sequence[bytes], size: int) -> None:
+        """Put jobs, `size` in one go."""
+        ...
+
+    def drain(self, run: Run, size: int) -> int:
+        """Run and delete jobs, `size` in one go, until the queue is empty; return how many."""
+        ...
+
+    def serve(self, run: Run, size: int) -> None:
+        """Run and delete jobs as they come, up to `size` in one go, for ever."""
+        ...
+
+
+class _Beanstalkd:
+    def __init__(self, port: int) -> None:
+        self._port = port
+
+    def putter(self) -> AbstractContextManager[Put]:
+        return beanstalkd.putter(self._port)
+
+    def put(self, bodies: Sequence[bytes], size: int) -> None:
+        beanstalkd.put(self._port, bodies, size)
+
+    def drain(self, run: Run, size: int) -> int:
+        if size == 1:
+            return beanstalkd.drain_one_by_one(self._port, run)
+        return beanstalkd.drain_batches(self._port, run, size)
+
+    def serve(self, run: Run, size: int) -> None:
+        beanstalkd.serve(self._port, run, size)
+
+
+class _SQLite:
+    def __init__(self, path: Path, sync: str) -> None:
+        self._path = path
+        self._sync = sync
+        sqlite.create(path)
+
+    def putter(self) -> AbstractContextManager[Put]:
+        return sqlite.putter(self._path, self._sync)
+
+    def put(self, bodies: Sequence[bytes], size: int) -> None:
+        sqlite.put(self._path, bodies, size, self._sync)
+
+    def drain(self, run: Run, size: int) -> int:
+        return sqlite.drain(self._path, run, size)
+
+    def serve(self, run: Run, size: int) -> None:
+        sqlite.serve(self._path, run, size)
+
+
+class _Memory:
+    def __init__(self) -> None:
+        self._queue = memory.BareQueue()
+
+    def putter(self) -> AbstractContextManager[Put]:
+        return nullcontext(self._queue.put)
+
+    def put(self, bodies: Sequence[bytes], size: int) -> None:
+        memory.put(self._queue, bodies, size)
+
+    def drain(self, run: Run, size: int) -> int:
+        return memory.drain(self._queue, run, size)
+
+    def serve(self, run: Run, size: int) -> None:
+        memory.serve(self._queue, run, size)
+
+
+def address_of(place: Place) -> str:
+    """Return the address of the bare queue at a place."""
+    if place.engine == "beanstalkd":
+        return f"beanstalkd:{place.port}"
+    if place.engine == "memory":
+        return "memory"
+    sync = "NORMAL" if place.engine.endswith("sync=normal") else "FULL"
+    return f"sqlite:{sync}:{place.folder / 'bare.db'}"
+
+
+def open_bare(address: str) -> BareDoor:
+    """Return the door at an address, ready to put."""
+    engine, _, rest = address.partition(":")
+    if engine == "beanstalkd":
+        return _Beanstalkd(int(rest))
+    if engine == "memory":
+        return _Memory()
+    sync, _, path = rest.partition(":")
+    return _SQLite(Path(path), sync)
