@@ -9,6 +9,7 @@ import platform
 import sqlite3
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from functools import partial
 from pathlib import Path
 
@@ -103,8 +104,8 @@ def _once(
     measure: Measure, engine: str, n: int, opens: Callable[[Place], Side]
 ) -> Callable[[], dict[str, float]]:
     def take() -> dict[str, float]:
-        with open_place(engine) as place:
-            return measure.take(opens(place), place.folder, n)
+        with open_place(engine) as place, closing(opens(place)) as side:
+            return measure.take(side, place.folder, n)
 
     return take
 

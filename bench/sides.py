@@ -42,6 +42,10 @@ class Side(Protocol):
         """Run workers, by default as many as a user gets by default."""
         ...
 
+    def close(self) -> None:
+        """Let go of the queue."""
+        ...
+
 
 class PulpoSide:
     """The public API and the worker, as users have them."""
@@ -69,10 +73,14 @@ class PulpoSide:
         self, marks: Path, *, processes: int | None, forever: bool
     ) -> AbstractContextManager[Crew]:
         del forever  # a worker of pulpo always is
-        command = ["pulpo", "--url", self._place.url, "worker", "bench.tasks"]
+        command = ["pulpo", "worker", "bench.tasks"]
         if processes is not None:
             command += ["--processes", str(processes)]
-        return running([command], self._place.folder / "worker.log", {MARKS: str(marks)})
+        environment = {MARKS: str(marks), "PULPO_URL": self._place.url}
+        return running([command], self._place.folder / "worker.log", environment)
+
+    def close(self) -> None:
+        self._app.close()
 
 
 def _never_called(number: int) -> None:
@@ -106,6 +114,9 @@ class BareSide:
         count = processes or os.cpu_count() or 1
         # Stopped in its last flight, a drain would give its jobs to the other process again.
         return running([command] * count, self._place.folder / "bare.log", {}, stop=forever)
+
+    def close(self) -> None:
+        """Do nothing: each call has opened and closed its own connection."""
 
 
 def _body(number: int) -> bytes:

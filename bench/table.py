@@ -35,9 +35,15 @@ def _cells(row: Row) -> tuple[str, ...]:
 
 def _values(values: Sequence[float]) -> str:
     spread = Spread.of(values)
-    digits = 0 if spread.middle >= 100 else 2
-    shown = [f"{value:,.{digits}f}" for value in (spread.middle, spread.least, spread.most)]
-    return f"{shown[0]} ({shown[1]}-{shown[2]})"
+    return f"{_short(spread.middle)} ({_short(spread.least)}-{_short(spread.most)})"
+
+
+def _short(value: float) -> str:
+    if value >= 1_000_000:
+        return f"{value / 1_000_000:.2f}M"
+    if value >= 10_000:
+        return f"{value / 1_000:.1f}k"
+    return f"{value:,.0f}" if value >= 100 else f"{value:.2f}"
 
 
 def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
