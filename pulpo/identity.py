@@ -78,21 +78,20 @@ def check_id(value: object) -> str:
 
 def new_id() -> str:
     """Return a new job id: a UUIDv7 (RFC 9562, section 5.7), as text."""
-    return new_ids(1)[0]
+    # Straight from the kernel each time: a forked child must never repeat its parent's ids.
+    return _id(f"{time.time_ns() // 1_000_000:012x}", os.urandom(10).hex())
 
 
 def new_ids(count: int) -> list[str]:
     """Return job ids, all of this millisecond, from one read of the random source."""
-    # Straight from the kernel each time: a forked child must never repeat its parent's ids.
     random = os.urandom(10 * count).hex()
     stamp = f"{time.time_ns() // 1_000_000:012x}"
-    prefix = f"{stamp[:8]}-{stamp[8:]}-7"
-    ids = []
-    for start in range(0, 20 * count, 20):
-        part = random[start : start + 20]
-        variant = "89ab"[int(part[3], 16) & 3]
-        ids.append(f"{prefix}{part[:3]}-{variant}{part[4:7]}-{part[8:]}")
-    return ids
+    return [_id(stamp, random[start : start + 20]) for start in range(0, 20 * count, 20)]
+
+
+def _id(stamp: str, random: str) -> str:
+    variant = "89ab"[int(random[3], 16) & 3]
+    return f"{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[8:]}"
 
 
 def published_at(id: str) -> float | None:

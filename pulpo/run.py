@@ -8,13 +8,14 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from pulpo.envelope import Envelope
+from pulpo.errors import UsageError
 from pulpo.job import Job
 from pulpo.message import Message
 
 if TYPE_CHECKING:
     from pulpo.registry import JobType
 
-__all__ = ["CURRENT", "Run"]
+__all__ = ["CURRENT", "Run", "current_job"]
 
 CURRENT: ContextVar[Run] = ContextVar("pulpo_current_job")
 
@@ -79,3 +80,14 @@ class Run:
     def message(self) -> Message:
         """Return what was published, as a handler sees it."""
         return self.envelope.message(id=self.id, queue=self.queue, priority=self.priority)
+
+
+def current_job() -> Run:
+    """Return the run that called: for handlers, and what they call in their thread or task.
+
+    Raises `UsageError` where no job is being run.
+    """
+    run = CURRENT.get(None)
+    if run is None:
+        raise UsageError("current_job() is only known inside a handler that a worker runs")
+    return run

@@ -1,0 +1,257 @@
+"""A job function: the plain function that it was, and the producer's verbs beside it.
+
+A proxy (wrapt), so that signature, docstring, name and module stay those of the function, and
+`inspect` sees through it. This file opens no queue: it makes messages and hands them on.
+"""
+
+from __future__ import annotations
+
+import inspect
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, cast
+
+import wrapt
+
+from pulpo.arguments import Arguments
+from pulpo.duration import Duration, seconds
+from pulpo.errors import WrongTypeError
+from pulpo.message import Message, check_moment
+from pulpo.options import JobOptions, check_known, make_job_type
+from pulpo.publishing import JobRef, Publisher
+from pulpo.registry import JobType
+from pulpo.run import Run
+
+__all__ = ["CallOptions", "JobFunction", "make_job_function"]
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+if TYPE_CHECKING:  # wrapt says nothing of types, and Any as a base would hide every wrong name
+    Proxy = object
+else:
+    Proxy = wrapt.BaseObjectProxy
+
+
+class CallOptions(TypedDict, total=False):
+    """What can be said about one call; what is left out is as the job type says."""
+
+    queue: str
+    priority: int
+    delay: Duration
+    at: datetime
+    expires: Duration | datetime
+    ttr: Duration
+    headers: Mapping[str, object]
+
+
+CALL_OPTIONS = tuple(CallOptions.__annotations__)
+
+
+class JobFunction(Proxy, Generic[P, R]):
+    """A function that is a job type; calling it runs it here and now, as ever.
+
+    Made by `@pulpo.job`. Any thread may publish through it. A wrong argument is a `TypeError` at
+    the call, and nothing is put.
+    """
+
+    __wrapped__: Callable[P, R]
+    _self_publisher: Publisher
+    _self_type: JobType
+    _self_arguments: Arguments
+    _self_template: Message
+
+    def __init__(
+        self,
+        function: Callable[P, R],
+        publisher: Publisher,
+        job_type: JobType,
+        arguments: Arguments,
+        template: Message,
+    ) -> None:
+        if not TYPE_CHECKING:
+            super().__init__(function)
+        # wrapt keeps names that start so on the proxy, all others go to the function.
+        self._self_publisher = publisher
+        self._self_type = job_type
+        self._self_arguments = arguments
+        self._self_template = template
+
+    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+        """Run the function here and now."""
+        return self.__wrapped__(*args, **kwargs)
+
+    def __repr__(self) -> str:
+        return f"<job {self._self_type.type!r}: {self._self_type.source}>"
+
+    def __reduce_ex__(self, protocol: Any) -> str:  # Any: typeshed's own base says SupportsIndex
+        return self.__wrapped__.__qualname__  # pickled by name, as functions are
+
+    @property
+    def job_type(self) -> JobType:
+        """The job type: its name and its rules."""
+        return self._self_type
+
+    def message(self, *args: P.args, **kwargs: P.kwargs) -> Message:
+        """Return the message that `delay` would publish; each has an id of its own."""
+        return self._self_template.with_body(self._self_arguments.body(args, kwargs))
+
+    def delay(self, *args: P.args, **kwargs: P.kwargs) -> JobRef:
+        """Publish a call; returns when the job is accepted."""
+        return self._self_publisher.publish(self.message(*args, **kwargs))
+
+    def schedule_at(self, when: datetime, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
+        """Publish a call that runs at an aware datetime or later."""
+        return self._at(when).delay(*args, **kwargs)
+
+    def schedule_in(self, delay: Duration, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
+        """Publish a call that runs after `delay` or later."""
+        return self._in(delay).delay(*args, **kwargs)
+
+    def delay_many(self, calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]) -> list[JobRef]:
+        """Publish many calls in one round trip, each a tuple of arguments or a dict of named ones.
+
+        Returns their references in order. A wrong call is refused before anything is put. If some
+        are not accepted, the first one's error is raised and its `results` say what became of each.
+        """
+        return self._self_publisher.publish_many(self._messages(calls))
+
+    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> JobRef:
+        """Like `delay`; the event loop goes on meanwhile."""
+        return await self._self_publisher.apublish(self.message(*args, **kwargs))
+
+    async def aschedule_at(self, when: datetime, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
+        """Like `schedule_at`; the event loop goes on meanwhile."""
+        return await self._at(when).adelay(*args, **kwargs)
+
+    async def aschedule_in(self, delay: Duration, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
+        """Like `schedule_in`; the event loop goes on meanwhile."""
+        return await self._in(delay).adelay(*args, **kwargs)
+
+    async def adelay_many(
+        self, calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]
+    ) -> list[JobRef]:
+        """Like `delay_many`; the event loop goes on meanwhile."""
+        return await self._self_publisher.apublish_many(self._messages(calls))
+
+    def using(self, **options: Unpack[CallOptions]) -> JobFunction[P, R]:
+        """Return a copy that publishes with these options; the function itself stays as it is.
+
+        Copies can be made of copies: the later option counts, headers are added to the earlier
+        ones, `at` and `delay` take each other's place.
+        """
+        check_known(options, CALL_OPTIONS)
+        return JobFunction(
+            self.__wrapped__,
+            self._self_publisher,
+            self._self_type,
+            self._self_arguments,
+            _merged(self._self_template, options),
+        )
+
+    def _at(self, when: datetime) -> JobFunction[P, R]:
+        check_moment(when, "when")  # None would mean "as it was" to using()
+        return self.using(at=when)
+
+    def _in(self, delay: Duration) -> JobFunction[P, R]:
+        seconds(delay, "delay")
+        return self.using(delay=delay)
+
+    def _messages(self, calls: object) -> list[Message]:
+        if isinstance(calls, Mapping | str) or not isinstance(calls, Iterable):
+            raise WrongTypeError(f"calls must be a list of tuples or dicts: {calls!r}")
+        return [self._message_of(call) for call in calls]
+
+    def _message_of(self, call: object) -> Message:
+        match call:
+            case tuple() | list():
+                return self._self_template.with_body(self._self_arguments.body(call, {}))
+            case dict():
+                return self._self_template.with_body(self._self_arguments.body((), call))
+        raise WrongTypeError(
+            f"a call must be a tuple of arguments or a dict of named ones: {call!r}"
+        )
+
+
+def _merged(template: Message, options: CallOptions) -> Message:
+    """Return a message like the template with some options said anew; checks every one."""
+    given = {name: value for name, value in options.items() if value is not None}
+    if "headers" in given:
+        headers = given["headers"]
+        if not isinstance(headers, Mapping):
+            raise WrongTypeError(f"headers must be a mapping of text to values: {headers!r}")
+        given["headers"] = {**template.headers, **headers}
+    said = {name: getattr(template, name) for name in CALL_OPTIONS}
+    if "at" in given or "delay" in given:
+        said["at"] = said["delay"] = None
+    return Message(type=template.type, **cast("dict[str, Any]", {**said, **given}))
+
+
+def make_job_function(
+    function: Callable[P, R], publisher: Publisher, options: JobOptions
+) -> JobFunction[P, R]:
+    """Return the job function of a function or a static method; it is not registered yet.
+
+    Raises `WrongTypeError` for what can't be one, saying what to do instead.
+    """
+    plain = _plain(function)
+    arguments = Arguments(plain)
+    place = f"{_module_of(plain)}.{plain.__qualname__}"
+
+    def bind(run: Run) -> Callable[[], object]:
+        args, kwargs = arguments.unpack(run.envelope.body)
+        return partial(plain, *args, **kwargs)
+
+    job_type = make_job_type(
+        options,
+        type=place,
+        bind=bind,
+        is_async=inspect.iscoroutinefunction(plain),
+        source=place,
+    )
+    # Queue and priority are said in the message, so that it goes there through any other door.
+    template = Message(type=job_type.type, queue=job_type.queue, priority=job_type.priority)
+    return JobFunction(plain, publisher, job_type, arguments, template)
+
+
+def _plain(function: object) -> FunctionType:
+    if isinstance(function, JobFunction):
+        raise WrongTypeError(f"{function!r} is a job already; use its __wrapped__ to make another")
+    if isinstance(function, classmethod):
+        raise WrongTypeError(
+            f"a class method can't be a job, its class can't travel: {function.__func__!r}; "
+            "make it a static method, @pulpo.job above @staticmethod"
+        )
+    static = isinstance(function, staticmethod)
+    plain = function.__func__ if isinstance(function, staticmethod) else function
+    if not isinstance(plain, FunctionType):
+        raise WrongTypeError(
+            f"a job is a function; for other callables use pulpo.register: {function!r}"
+        )
+    if plain.__name__ == "<lambda>":
+        raise WrongTypeError(f"a lambda has no name that a worker could find; use def: {plain!r}")
+    if inspect.isgeneratorfunction(plain) or inspect.isasyncgenfunction(plain):
+        raise WrongTypeError(f"a job must return, not yield: {plain.__qualname__!r}")
+    owner = plain.__qualname__.rpartition(".")[0]
+    if owner and not owner.endswith("<locals>") and not static:
+        raise WrongTypeError(
+            f"{plain.__qualname__!r} is a method, and its object can't travel; put @pulpo.job "
+            "above @staticmethod, or pulpo.register an object with handle(message)"
+        )
+    return plain
+
+
+def _module_of(function: FunctionType) -> str:
+    """Return the module as a worker imports it: a script that is run is `__main__` only here."""
+    if function.__module__ != "__main__":
+        return function.__module__
+    main = sys.modules["__main__"]
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:
+        return str(spec.name).removesuffix(".__main__")
+    file = getattr(main, "__file__", None)
+    return Path(file).stem if file else "__main__"

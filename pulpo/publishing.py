@@ -1,0 +1,173 @@
+"""From a message to an accepted job: what is written on the wire, and what is answered.
+
+Everything about a message is checked before the first one of a batch is put. This file opens no
+queue and starts no thread: `pulpo.app` does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from pulpo.adapter import QueueAdapter
+from pulpo.codec import Codec
+from pulpo.duration import seconds
+from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
+from pulpo.errors import JobTooBigError, QueueError, UsageError, WrongTypeError
+from pulpo.identity import NORMAL
+from pulpo.job import NewJob
+from pulpo.message import Message, check_moment
+from pulpo.registry import JobType
+
+__all__ = ["JobRef", "Publisher", "check_messages", "new_job", "put"]
+
+_LAST_MOMENT = 253_402_300_799.0  # the last second that a `datetime` can show
+_LONGEST_DELAY = 2.0**32 - 1  # as for `Message.delay`
+
+
+@dataclass(frozen=True, slots=True)
+class JobRef:
+    """An accepted job: its id, the same over all its runs, and the queue that it waits in."""
+
+    id: str
+    queue: str
+
+
+class Publisher(Protocol):
+    """Whoever can publish, from any thread or event loop."""
+
+    def publish(self, message: Message) -> JobRef:
+        """Publish one message; returns when it is accepted."""
+        ...
+
+    def publish_many(self, messages: Iterable[Message]) -> list[JobRef]:
+        """Publish several messages in one round trip."""
+        ...
+
+    async def apublish(self, message: Message) -> JobRef:
+        """Publish one message without blocking the event loop."""
+        ...
+
+    async def apublish_many(self, messages: Iterable[Message]) -> list[JobRef]:
+        """Publish several messages without blocking the event loop."""
+        ...
+
+
+def check_messages(messages: object) -> list[Message]:
+    """Return the messages of a batch, or say what in it is none."""
+    if isinstance(messages, Message | Mapping | str) or not isinstance(messages, Iterable):
+        raise WrongTypeError(f"a batch is a list of messages: {messages!r}")
+    batch = list(messages)
+    for message in batch:
+        check_message(message)
+    return batch
+
+
+def check_message(message: object) -> Message:
+    """Return the message, or say what to publish instead."""
+    if not isinstance(message, Message):
+        raise WrongTypeError(
+            "only a pulpo.Message can be published; a job function makes one with "
+            f".message(...): {message!r}"
+        )
+    return message
+
+
+def new_job(
+    message: Message, codec: Codec, find: Callable[[str], JobType | None], now: float
+) -> NewJob:
+    """Return the job that a message asks for; `now` is the wall clock's second.
+
+    What the message leaves open is decided by its job type, where `find` knows it. Raises
+    `UsageError` and `EncodeError`, naming the value.
+    """
+    job_type = find(message.type)
+    queue, priority, ttr, expires = _settled(message, job_type, now)
+    headers: dict[str, object] = {"type": message.type, "id": message.id}
+    # Said only where it is not the usual: what every reader knows costs no bytes.
+    if queue != DEFAULT_QUEUE:
+        headers["queue"] = queue
+    if priority != NORMAL:
+        headers["priority"] = priority
+    if ttr != DEFAULT_TTR:
+        headers["ttr"] = ttr
+    if expires is not None:
+        headers["expires"] = expires
+    if message.headers:
+        headers.update(message.headers)
+    return NewJob(
+        id=message.id,
+        type=message.type,
+        queue=queue,
+        body=codec.encode(headers, message.body),
+        priority=priority,
+        delay=0.0 if message.delay is None else seconds(message.delay, "delay"),
+        at=None if message.at is None else _due(message.at, now),
+        ttr=ttr,
+        expires=expires,
+    )
+
+
+def _settled(
+    message: Message, job_type: JobType | None, now: float
+) -> tuple[str, int, float, float | None]:
+    queue, priority, expires = message.queue, message.priority, message.expires
+    ttr = None if message.ttr is None else seconds(message.ttr, "ttr")
+    if job_type is not None:
+        queue = job_type.queue if queue is None else queue
+        priority = job_type.priority if priority is None else priority
+        ttr = job_type.ttr if ttr is None else ttr
+        expires = job_type.expires if expires is None else expires
+    return (
+        DEFAULT_QUEUE if queue is None else queue,
+        NORMAL if priority is None else priority,
+        DEFAULT_TTR if ttr is None else ttr,
+        None if expires is None else _moment(expires, now),
+    )
+
+
+def _moment(expires: float | str | datetime | object, now: float) -> float:
+    if isinstance(expires, datetime):
+        moment = check_moment(expires, "expires")
+    else:
+        moment = now + seconds(expires, "expires")  # type: ignore[arg-type]  # checked there
+    if not 0 <= moment <= _LAST_MOMENT:
+        raise UsageError(f"expires must be in the years 1970 to 9999: {expires!r}")
+    return moment
+
+
+def _due(at: datetime, now: float) -> float:
+    moment = check_moment(at, "at")
+    if moment - now > _LONGEST_DELAY:
+        raise UsageError(f"at must be at most 136 years from now: {at!r}")
+    return moment
+
+
+def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
+    """Put jobs and return their references, in order.
+
+    Refuses the whole batch with `JobTooBigError` before anything is put if one job is larger than
+    the queue takes. If the queue did not accept some, raises the first one's error, its `results`
+    filled with what became of each.
+    """
+    if not jobs:
+        return []
+    largest = adapter.capabilities.max_body
+    for job in jobs:
+        if len(job.body) > largest:
+            raise JobTooBigError(
+                f"job of type {job.type!r} has {len(job.body)} bytes; "
+                f"{adapter.capabilities.engine} takes at most {largest}"
+            )
+    answers = adapter.put(jobs)
+    results = [
+        answer if isinstance(answer, QueueError) else JobRef(job.id, job.queue)
+        for job, answer in zip(jobs, answers, strict=True)
+    ]
+    for result in results:
+        if isinstance(result, QueueError):
+            result.results = tuple(results)
+            raise result
+    return results  # type: ignore[return-value]  # no error among them
