@@ -31,8 +31,8 @@ def check_module_name(name: str) -> str:
     if all(part.isidentifier() for part in name.split(".")) and not name.endswith(".py"):
         return name
     path = PurePath(name)
-    parts = [part for part in path.with_suffix("").parts if part != "."]
-    if parts and path.suffix in ("", ".py") and all(part.isidentifier() for part in parts):
+    parts = [*path.parts[:-1], path.name.removesuffix(".py")]
+    if all(part.isidentifier() for part in parts):
         written = ".".join(parts[:-1] if parts[-1] == "__init__" and parts[1:] else parts)
         raise LoadError(f"write the module's name, {written!r}, not the name of its file: {name!r}")
     raise LoadError(f"a module's name is like 'tasks' or 'shop.tasks': {name!r}")
@@ -50,19 +50,19 @@ def import_modules(names: Iterable[str]) -> None:
             import_module(name)
         except ModuleNotFoundError as error:
             if error.name is None or not f"{name}.".startswith(f"{error.name}."):
-                raise explain(f"module {name!r}", error) from error
+                raise explain(f"module {name!r} does not import", error) from error
             raise LoadError(_no_module(name)) from None
         # Anything may come out of foreign code, sys.exit() without a main guard too.
         except (Exception, SystemExit) as error:
-            raise explain(f"module {name!r}", error) from error
+            raise explain(f"module {name!r} does not import", error) from error
 
 
 def explain(what: str, error: BaseException) -> LoadError:
-    """Return the error for foreign code that fails: its traceback, and a line that names `what`."""
+    """Return the error for foreign code that fails: its traceback, and a line that says `what`."""
     trace = TracebackException.from_exception(error)
     _keep_foreign_frames(trace, set())
     summary = f"{type(error).__name__}: {error}".rstrip(": ").partition("\n")[0]
-    line = f"{what} does not import: {summary}"
+    line = f"{what}: {summary}"
     return LoadError(line, shown="".join(trace.format()) + line, exit_code=1)
 
 

@@ -1,0 +1,114 @@
+"""The command line: `pulpo`, and `python -m pulpo`.
+
+This file knows which verbs there are and how a command ends; each verb has its file, loaded only
+when it is called, so that `pulpo stats` does not pay for the worker.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+import traceback
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NoReturn, cast
+
+import click
+
+from pulpo.cli.errors import DONE, INTERRUPTED, CommandError, exit_code, sentence
+from pulpo.cli.output import hush
+from pulpo.cli.target import Target, target_options
+from pulpo.cli.verbs import Verbs, help_without_verb
+from pulpo.errors import PulpoError
+
+__all__ = ["main", "run"]
+
+# Verb: module, attribute, what `pulpo --help` says about it.
+_VERBS = {
+    "worker": ("pulpo.cli.worker", "worker", "Run jobs."),
+    "publish": ("pulpo.cli.publish", "publish", "Put a job into its queue, print its id."),
+    "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
+    "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick and delete jobs."),
+    "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
+    "resume": ("pulpo.cli.queues", "resume", "End a pause."),
+}
+
+
+class _LazyVerbs(Verbs):
+    """The verbs, each imported when it is called."""
+
+    meant = {  # noqa: RUF012  # never changed
+        **{verb: f"jobs {verb}" for verb in ("list", "show", "kick", "delete")},
+        "ls": "jobs list",
+        "retry": "jobs kick",
+        "put": "publish",
+        "enqueue": "publish",
+        "run": "worker",
+        "work": "worker",
+        "unpause": "resume",
+    }
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        return list(_VERBS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        if cmd_name not in _VERBS:
+            return None
+        module, name, _ = _VERBS[cmd_name]
+        return cast(click.Command, getattr(import_module(module), name))
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        with formatter.section("Commands"):
+            formatter.write_dl([(verb, said) for verb, (_, _, said) in _VERBS.items()])
+
+
+@click.group(
+    cls=_LazyVerbs,
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+@target_options
+@click.version_option(package_name="pulpo-messaging", prog_name="pulpo")
+@click.pass_context
+def _pulpo(context: click.Context) -> None:
+    """Delayed background jobs that are not lost.
+
+    \b
+    pulpo worker shop.tasks
+    pulpo publish mail.welcome '{"user_id": 7}' --delay 5m
+    pulpo stats
+    """
+    help_without_verb(context)
+
+
+def main() -> NoReturn:
+    """Run the command line of this process and end it with the command's exit code."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: Sequence[str]) -> int:
+    """Run one command; return its exit code: 0 done, 1 failed, 2 usage, 3, 4, 5 as documented."""
+    for stream in (sys.stdout, sys.stderr):
+        # A terminal of another encoding gets \xfc for an ü, not a traceback.
+        with contextlib.suppress(AttributeError):
+            stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    target = Target()
+    try:
+        result = _pulpo.main(list(arguments), "pulpo", standalone_mode=False, obj=target)
+        _flush()
+    except click.Abort:
+        return INTERRUPTED
+    except (click.ClickException, CommandError, PulpoError) as error:
+        _flush()
+        if target.verbose and not isinstance(error, click.ClickException):
+            traceback.print_exc()
+        click.echo(sentence(error), err=True)
+        return exit_code(error)
+    return result if isinstance(result, int) else DONE
+
+
+def _flush() -> None:
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        hush()

@@ -1,0 +1,63 @@
+"""What a worker process does first: import the code, and say what to work with.
+
+Runs once in each process of a worker, after its start; everything that the parent must not do
+(running user code, opening the queue) happens here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pulpo import default_app
+from pulpo.app import Pulpo
+from pulpo.cli.door import memory_refusal
+from pulpo.cli.errors import REFUSED
+from pulpo.errors import LoadError, UsageError
+from pulpo.loading import explain, import_modules, make_folder_importable
+from pulpo.worker.settings import WorkerParts
+
+__all__ = ["load_parts"]
+
+
+def load_parts(modules: Sequence[str], url: str | None) -> WorkerParts:
+    """Import the modules and the handlers of the settings file; return the parts of the worker.
+
+    Raises `LoadError` for everything that is wrong with them.
+    """
+    app = default_app()
+    make_folder_importable()
+    try:
+        if url is not None:
+            app.configure(url=url)
+        import_modules(modules)
+        _load_configured(app)
+        if url is not None:
+            # A module may have called configure() meanwhile; the command line counts before it.
+            app.configure(url=url)
+        _check(app, modules)
+        return WorkerParts(
+            engine=app.engine, registry=app.registry, codec=app.codec, shown_url=app.shown_url
+        )
+    except LoadError:
+        raise
+    except UsageError as error:
+        raise LoadError(str(error)) from error
+
+
+def _load_configured(app: Pulpo) -> None:
+    try:
+        app.load_handlers()
+    except UsageError:
+        raise
+    except Exception as error:  # foreign code: a handler's class is instantiated
+        raise explain("a handler of the settings file does not load", error) from error
+
+
+def _check(app: Pulpo, modules: Sequence[str]) -> None:
+    # Such a worker would put aside every job that it meets, and bury it after a day.
+    if not len(app.registry):
+        named = ", ".join(map(repr, modules)) or "the settings file"
+        raise LoadError(f"no job types in {named}: nothing is declared with @pulpo.job or register")
+    refusal = memory_refusal(app.shown_url)
+    if refusal is not None:
+        raise LoadError(refusal, exit_code=REFUSED)

@@ -1,0 +1,156 @@
+"""A job as an operator sees it: what the bytes say, in values that JSON has.
+
+Signatures are not checked for showing, and bytes that are no job are shown too: an operator sees
+every job. Pure; knows no queue and no terminal.
+
+How a body becomes JSON: dates, times and datetimes as ISO 8601 text, timedeltas as seconds, UUIDs
+and Decimals as text, sets as sorted lists, bytes as `{"base64": "..."}`, NaN and infinities as
+text, a map with keys that are not text as a map of their JSON text.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, time, timedelta
+
+from pulpo.codec import Codec
+from pulpo.envelope import UNDECODABLE, Envelope
+from pulpo.errors import CodecError, DecodeError
+from pulpo.job import ListedJob
+
+__all__ = ["ShownJob", "as_json", "show"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShownJob:
+    """One job, decoded; `type` is None where the bytes are no job, `problem` says why then.
+
+    `due` is seconds until a delayed job is ready. `error` is the last failure with its traceback,
+    `earlier` has one line for each failure before it.
+    """
+
+    id: str
+    queue: str
+    state: str
+    type: str | None
+    priority: int
+    attempt: int
+    body: object
+    headers: Mapping[str, object]
+    error: str | None = None
+    earlier: tuple[str, ...] = ()
+    due: float = 0.0
+    problem: str | None = None
+
+    def as_json(self) -> dict[str, object]:
+        """Return the job as values that JSON has."""
+        return {
+            "id": self.id,
+            "queue": self.queue,
+            "state": self.state,
+            "type": self.type,
+            "priority": self.priority,
+            "attempt": self.attempt,
+            "due": round(self.due, 3),
+            "body": as_json(self.body),
+            "headers": as_json(self.headers),
+            "error": self.error,
+            "earlier": list(self.earlier),
+            "problem": self.problem,
+        }
+
+
+def show(job: ListedJob, keys: Codec) -> ShownJob:
+    """Decode a job for showing; `keys` is the codec whose signing keys a worker would ask for."""
+    try:
+        envelope = Codec().decode(job.body)
+    except DecodeError as error:
+        return _undecodable(job, str(error))
+    return _decoded(job, envelope, _signature_problem(job.body, keys))
+
+
+def _signature_problem(body: bytes, keys: Codec) -> str | None:
+    try:
+        keys.decode(body)
+    except CodecError as error:
+        return str(error)
+    return None
+
+
+def _decoded(job: ListedJob, envelope: Envelope, problem: str | None) -> ShownJob:
+    errors = tuple(envelope.errors)
+    is_wrapped = envelope.type == UNDECODABLE
+    return ShownJob(
+        id=job.id,
+        queue=job.queue,
+        state=job.state.value,
+        type=None if is_wrapped else envelope.type,
+        priority=job.priority,
+        attempt=1 + envelope.failures,
+        body=envelope.body,
+        headers=envelope.user_headers(),
+        error=errors[-1] if errors else None,
+        earlier=errors[:-1],
+        due=job.due,
+        problem="its bytes are not a job" if is_wrapped else problem,
+    )
+
+
+def _undecodable(job: ListedJob, problem: str) -> ShownJob:
+    return ShownJob(
+        id=job.id,
+        queue=job.queue,
+        state=job.state.value,
+        type=None,
+        priority=job.priority,
+        attempt=1,
+        body=job.body,
+        headers={},
+        due=job.due,
+        problem=problem,
+    )
+
+
+def as_json(value: object) -> object:
+    """Return a decoded value as one that JSON has; the module's docstring has the table."""
+    match value:
+        case None | bool() | int() | str():
+            return value
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case Mapping():
+            return _map_as_json(value)
+        case list() | tuple():
+            return [as_json(item) for item in value]
+        case set() | frozenset():
+            return sorted((as_json(item) for item in value), key=_sort_key)
+    return _scalar_as_json(value)
+
+
+def _scalar_as_json(value: object) -> object:
+    match value:
+        case bytes():
+            return {"base64": base64.b64encode(value).decode("ascii")}
+        case date() | time():
+            return value.isoformat()
+        case timedelta():
+            return value.total_seconds()
+    return str(value)  # UUID, Decimal
+
+
+def _map_as_json(value: Mapping[object, object]) -> dict[str, object]:
+    return {_key(key): as_json(item) for key, item in value.items()}
+
+
+def _key(key: object) -> str:
+    shown = as_json(key)
+    return shown if isinstance(shown, str) else json.dumps(shown)
+
+
+def _sort_key(value: object) -> tuple[str, object]:
+    # Numbers by value, all else by its JSON text: a set may hold both.
+    return ("", value) if isinstance(value, int | float) else ("text", json.dumps(value))

@@ -1,0 +1,110 @@
+"""`pulpo worker`: says what to load and with which limits; running it is `pulpo.worker`'s."""
+
+from __future__ import annotations
+
+import os
+from functools import partial
+
+import click
+
+from pulpo.cli.door import shared_url
+from pulpo.cli.load import load_parts
+from pulpo.cli.parameters import DURATION, QUEUE
+from pulpo.cli.target import Target, pass_target, target_options
+from pulpo.configuration import find_settings
+from pulpo.loading import check_module_name
+from pulpo.worker.settings import WorkerSettings
+from pulpo.worker.supervisor import supervise
+
+__all__ = ["worker"]
+
+
+def _cores() -> int:
+    # What this process may use: a container or taskset may allow fewer than the machine has.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@click.command()
+@click.argument("modules", nargs=-1, metavar="MODULE...")
+@click.option(
+    "-q",
+    "--queue",
+    "queues",
+    type=QUEUE,
+    multiple=True,
+    metavar="NAME",
+    help="Serve only this queue; may be given several times.",
+)
+@click.option(
+    "--processes", type=click.IntRange(1, 1024), metavar="N", help="[default: one for each core]"
+)
+@click.option(
+    "--threads",
+    type=click.IntRange(1, 1024),
+    default=8,
+    show_default=True,
+    metavar="N",
+    help="Functions that one process runs at once.",
+)
+@click.option(
+    "--async-slots",
+    type=click.IntRange(1, 100_000),
+    default=100,
+    show_default=True,
+    metavar="N",
+    help="Coroutines that one process runs at once.",
+)
+@click.option("--burst", is_flag=True, help="Stop when nothing is ready.")
+@click.option(
+    "--grace",
+    type=DURATION,
+    default="25s",
+    show_default=True,
+    metavar="DURATION",
+    help="Time for running jobs to finish when the worker stops.",
+)
+@click.option(
+    "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
+)
+@target_options
+@pass_target
+def worker(
+    target: Target,
+    *,
+    modules: tuple[str, ...],
+    queues: tuple[str, ...],
+    processes: int | None,
+    threads: int,
+    async_slots: int,
+    burst: bool,
+    grace: float,
+    log_format: str,
+) -> int:
+    """Import modules and run the jobs of the types that they register.
+
+    Without -q it serves `default` and every queue that the loaded types name. SIGTERM stops it:
+    what does not finish within the grace goes back to its queue.
+
+    \b
+    pulpo worker shop.tasks
+    pulpo worker shop.tasks -q mail --processes 2 --threads 16
+    """
+    for name in modules:
+        check_module_name(name)
+    if not modules and not find_settings().handlers:
+        raise click.UsageError(
+            "name a module, like 'pulpo worker shop.tasks', or set [tool.pulpo.handlers]"
+        )
+    shared_url(target)
+    settings = WorkerSettings(
+        queues=tuple(dict.fromkeys(queues)),
+        threads=threads,
+        async_slots=async_slots,
+        burst=burst,
+        grace=grace,
+        log_format=log_format,
+        verbose=target.verbose,
+    )
+    # By name, not as a closure: a supervisor that spawns its processes has to pickle it.
+    load = partial(load_parts, tuple(modules), target.url)
+    return supervise(load, settings, processes=processes or _cores())
