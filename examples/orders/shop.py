@@ -97,7 +97,8 @@ def load(order_id: int) -> Order:
             " WHERE purchase = ? ORDER BY sku",
             (order_id,),
         ).fetchall()
-    return Order(*head, lines=[Line(*line) for line in lines])
+    number, customer, email, card, status = head
+    return Order(number, customer, email, card, status, [Line(*line) for line in lines])
 
 
 def reserve(order: Order) -> bool:

@@ -33,20 +33,27 @@ class MakeLabel:
     """Handles `shipping.label`: body {parcel, from, to, kilos}."""
 
     def handle(self, message: pulpo.Message) -> pulpo.Outcome | None:
-        """Write the label and publish the charge."""
-        order = message.body
-        try:
-            parcel, kilos = str(order["parcel"]), float(order["kilos"])
-            kilometres = distance(CITIES[order["from"]], CITIES[order["to"]])
-            svg = label(parcel, order["from"], order["to"])
-        except (KeyError, TypeError, ValueError) as error:
-            return pulpo.Bury(f"not an order for a label: {error!r}")
-        cents = 390 + 45 * ceil(kilos) + ceil(kilometres / 10)
-        (OUT / "labels").mkdir(parents=True, exist_ok=True)
-        (OUT / "labels" / f"{parcel}.svg").write_text(svg)
-        charge = {"parcel": parcel, "cents": cents, "kilometres": round(kilometres)}
-        pulpo.publish(pulpo.Message(type="billing.charge", body=charge, queue="billing"))
-        return None
+        """Ship what is well-formed, put the rest aside."""
+        match message.body:
+            case {
+                "parcel": str(parcel),
+                "from": str(start),
+                "to": str(end),
+                "kilos": int(kilos) | float(kilos),
+            } if start in CITIES and end in CITIES and set(parcel) <= CODE39.keys():
+                ship(parcel, start, end, kilos)
+                return None
+        return pulpo.Bury(f"not an order for a label: {message.body!r}")
+
+
+def ship(parcel: str, start: str, end: str, kilos: float) -> None:
+    """Write the label and publish the charge."""
+    kilometres = distance(CITIES[start], CITIES[end])
+    cents = 390 + 45 * ceil(kilos) + ceil(kilometres / 10)
+    (OUT / "labels").mkdir(parents=True, exist_ok=True)
+    (OUT / "labels" / f"{parcel}.svg").write_text(label(parcel, start, end), encoding="utf-8")
+    charge = {"parcel": parcel, "cents": cents, "kilometres": round(kilometres)}
+    pulpo.publish(pulpo.Message(type="billing.charge", body=charge, queue="billing"))
 
 
 def distance(one: tuple[float, float], other: tuple[float, float]) -> float:
