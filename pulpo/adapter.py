@@ -29,7 +29,8 @@ class QueueAdapter(Protocol):
 
     One thread of one process owns an adapter, `wake` excepted. Jobs reserved through an adapter
     are settled through the same adapter. Raising means a wrong call, or that nothing was sent:
-    what happened to a single job is answered in its place.
+    what happened to a single job is answered in its place. A wrong name, number or settlement
+    raises `UsageError` before anything is sent; a closed adapter raises `QueueUnavailableError`.
     """
 
     @property
@@ -58,9 +59,10 @@ class QueueAdapter(Protocol):
 
         For each settlement, in order: True = done, False = the lease was lost and nothing was
         done, an error = not known: offer it again, the engine looks before it answers then. The
-        jobs come most urgent first: by priority, then by arrival, over all `queues`. With nothing
-        ready it waits up to `timeout` seconds, for a job or for `wake`. `limit=0` only settles,
-        and waits for `wake` if there is a `timeout`.
+        jobs come most urgent first: by priority, then by arrival, over all `queues`; a call may
+        bring fewer than are ready, but not none. With nothing ready it waits up to `timeout`
+        seconds of real time, whatever the engine's clock says, for a job or for `wake`. `limit=0`
+        only settles, and waits for `wake` if there is a `timeout`.
         """
         ...
 
@@ -69,11 +71,18 @@ class QueueAdapter(Protocol):
         ...
 
     def crashes(self, jobs: Sequence[Job]) -> Sequence[int]:
-        """Return for each reserved job how many of its runs ended without a word."""
+        """Return for each reserved job how many of its runs ended without a word.
+
+        An owner that died, and a lease that ran out, leave no word. RELEASE keeps the count,
+        REPLACE and BURY start it anew.
+        """
         ...
 
     def wake(self) -> None:
-        """Let a waiting `exchange`, or the next one that would wait, return now; any thread."""
+        """Let a waiting `exchange`, or the next one that would wait, return now; any thread.
+
+        Does nothing to a closed adapter.
+        """
         ...
 
     def close(self) -> None:
@@ -121,10 +130,11 @@ class QueueAdmin(Protocol):
         ...
 
     def edit(self, id: JobId, rewritten: NewJob) -> bool:
-        """Put a rewritten job in the place of one that is not being run, in the same state.
+        """Put a rewritten job in the place of one that is not being run.
 
-        `delay` and `at` of the rewritten job count for a ready or delayed one; a buried one stays
-        buried. False for a job that is being run, or is not there.
+        Whether it is ready or delayed then is said by its own `delay` and `at`; a buried one stays
+        buried. False for a job that is being run, or is not there. A rewritten job that is
+        refused raises `NotAcceptedError`, and the old one stays.
         """
         ...
 

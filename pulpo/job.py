@@ -11,7 +11,7 @@ from enum import Enum
 from typing import TypeAlias
 
 from pulpo.duration import seconds
-from pulpo.errors import WrongTypeError
+from pulpo.errors import UsageError, WrongTypeError
 from pulpo.identity import check_id, check_priority, check_queue
 
 __all__ = [
@@ -79,7 +79,8 @@ def check_new_job(job: NewJob) -> None:
     check_queue(job.queue)
     check_priority(job.priority)
     seconds(job.delay, "delay")
-    seconds(job.ttr, "ttr")
+    if not seconds(job.ttr, "ttr"):
+        raise UsageError(f"ttr must be more than 0: {job.ttr!r}")
     if job.at is not None:
         seconds(job.at, "at")
     if not isinstance(job.body, bytes):

@@ -13,13 +13,14 @@ Needs pytest. Knows no engine by name.
 
 from __future__ import annotations
 
+import pkgutil
 import time
 from collections.abc import Iterator
 
 import pytest
 
 # Before the tests are imported, or a failing `assert` in them would not say what it compared.
-pytest.register_assert_rewrite("pulpo.contract")
+pytest.register_assert_rewrite(*(m.name for m in pkgutil.iter_modules(__path__, f"{__name__}.")))
 
 from pulpo.adapter import Engine, QueueAdapter  # noqa: E402
 from pulpo.clock import Clock, ManualClock, SystemClock  # noqa: E402
@@ -76,8 +77,9 @@ class AdapterContract(
     over REPLACE, BURY and edit; its place among equals after REPLACE (after RELEASE it is the
     old one); what becomes of the `then` jobs of a settlement that was refused or whose lease was
     lost; whether a late settlement is taken while nobody else has reserved the job; whether a
-    clean close counts as a crash (on beanstalkd it cannot be told apart); the order of jobs in
-    different states in a list; whether a queue that holds nothing exists.
+    clean close counts as a crash; how many of several ready jobs one exchange brings, if it
+    brings one; what a batch does that settles one job twice; the order of jobs in different states
+    in a list; whether a queue that holds nothing exists.
     """
 
     @pytest.fixture

@@ -96,10 +96,17 @@ class OrderContract:
         assert [stage.text(job) for job in stage.reserve(limit=3)] == ["a", "b", "c"]
         assert stage.stats().ready == 1
 
-    def test_fewer_jobs_come_where_fewer_are_ready(self, stage: Stage) -> None:
+    def test_a_large_limit_is_not_waited_for(self, stage: Stage) -> None:
         stage.put(*stage.jobs("a", "b"))
 
-        assert [stage.text(job) for job in stage.reserve(limit=10)] == ["a", "b"]
+        assert [stage.text(job) for job in stage.reserve(limit=10, timeout=1.0)] == ["a", "b"]
+
+    def test_a_limit_is_kept_by_every_single_exchange(self, stage: Stage) -> None:
+        stage.put(*stage.jobs(*"abcdef"))
+
+        for limit in (2, 1, 3):
+            _, jobs = stage.owner.exchange([], [stage.queue], limit=limit, timeout=0.0)
+            assert 1 <= len(jobs) <= limit
 
     def test_one_large_reserve_comes_in_order(self, stage: Stage) -> None:
         stage.put(*(stage.job(str(number), priority=number % 5) for number in range(200)))

@@ -96,13 +96,6 @@ class SettlingContract:
         assert stage.settle(Settlement(Verb.DELETE, job)) == [True]
         assert stage.settle(Settlement(Verb.DELETE, job)) == [False]
 
-    def test_a_job_is_settled_only_once_within_a_batch(self, stage: Stage) -> None:
-        _, job = stage.running()
-
-        answers = stage.settle(Settlement(Verb.DELETE, job), Settlement(Verb.DELETE, job))
-
-        assert answers == [True, False]
-
     def test_a_released_job_is_no_longer_this_owners_to_release(self, stage: Stage) -> None:
         new, job = stage.running()
         stage.settle(Settlement(Verb.RELEASE, job))

@@ -86,28 +86,29 @@ class Stage:
 
     def job(self, text: str = "a job", **options: Any) -> NewJob:  # any field of NewJob
         """Return a job whose body says `text`, and in its headers what pulpo writes there."""
-        job = NewJob(
-            **{"id": new_id(), "type": "contract", "queue": self.queue, "body": b""} | options
-        )
-        return job if "body" in options else self.rewrite(job, text)
+        fields = {"id": new_id(), "type": "contract", "queue": self.queue, "body": b""} | options
+        job = NewJob(**fields)
+        return job if "body" in options else self._with_body(job, text)
 
     def jobs(self, *texts: str, **options: Any) -> list[NewJob]:
         """Return a job for each text."""
         return [self.job(text, **options) for text in texts]
 
     def rewrite(self, job: NewJob, text: str, **changes: Any) -> NewJob:
-        """Return the same job with another text, and a body that fits its fields."""
-        changed = replace(job, **{"delay": 0.0, "at": None} | changes) if changes else job
+        """Return the same job, ready unless a delay is given, and a body that says `text`."""
+        return self._with_body(replace(job, **{"delay": 0.0, "at": None} | changes), text)
+
+    def _with_body(self, job: NewJob, text: str) -> NewJob:
         headers = {
-            "type": changed.type,
-            "id": changed.id,
-            "queue": changed.queue,
-            "priority": changed.priority,
-            "ttr": changed.ttr,
-            "expires": changed.expires,
+            "type": job.type,
+            "id": job.id,
+            "queue": job.queue,
+            "priority": job.priority,
+            "ttr": job.ttr,
+            "expires": job.expires,
         }
         present = {name: value for name, value in headers.items() if value is not None}
-        return replace(changed, body=self._codec.encode(present, text))
+        return replace(job, body=self._codec.encode(present, text))
 
     def put(self, *jobs: NewJob) -> Sequence[JobId]:
         """Put jobs that must be accepted; return their ids."""
@@ -124,10 +125,18 @@ class Stage:
         by: QueueAdapter | None = None,
         queues: Sequence[str] | None = None,
         timeout: float = 0.0,
-    ) -> Sequence[Job]:
-        """Reserve what is ready, without waiting."""
+    ) -> list[Job]:
+        """Reserve so many jobs, or all that are ready; wait for the first one, up to `timeout`."""
         adapter = by or self.owner
-        _, jobs = adapter.exchange([], queues or [self.queue], limit=limit, timeout=timeout)
+        jobs: list[Job] = []
+        while len(jobs) < limit:
+            _, more = adapter.exchange(
+                [], queues or [self.queue], limit=limit - len(jobs), timeout=timeout
+            )
+            if not more:
+                break
+            jobs += more
+            timeout = 0.0
         return jobs
 
     def take(self, *, by: QueueAdapter | None = None, queue: str | None = None) -> Job:

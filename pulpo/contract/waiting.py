@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from pulpo.contract.stage import PATIENCE, Stage
-from pulpo.errors import UsageError
+from pulpo.errors import QueueUnavailableError
 from pulpo.job import Settlement, Verb
 
 __all__ = ["WaitingContract"]
@@ -209,9 +209,9 @@ class WaitingContract:
         adapter = stage.open()
         adapter.close()
 
-        with pytest.raises(UsageError, match="closed"):
+        with pytest.raises(QueueUnavailableError, match="closed"):
             adapter.put([stage.job()])
-        with pytest.raises(UsageError, match="closed"):
+        with pytest.raises(QueueUnavailableError, match="closed"):
             adapter.exchange([], [stage.queue], limit=1, timeout=0.0)
 
     def test_waking_a_closed_adapter_does_nothing(self, stage: Stage) -> None:

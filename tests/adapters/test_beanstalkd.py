@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import socket
+from typing import cast
+
 import pytest
 
 from pulpo.adapter import Engine, QueueAdapter
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
+from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.clock import Clock
 from pulpo.contract import AdapterContract, Stage
 from pulpo.job import Job, JobState
@@ -19,8 +23,9 @@ class TestBeanstalkd(AdapterContract):
         return BeanstalkdEngine(QueueURL.parse(beanstalkd.url), clock=clock)
 
     def crash(self, adapter: QueueAdapter) -> None:
-        # Whoever writes the engine: drop the sockets as the kernel does when a process dies.
-        adapter.abandon()
+        # What the kernel does with the sockets of a dead process.
+        for link in list(cast(BeanstalkdAdapter, adapter)._board.links):
+            link.sock.shutdown(socket.SHUT_RDWR)
 
     def expire_lease(self, stage: Stage, adapter: QueueAdapter, job: Job) -> None:
         # beanstalkd may forget the timer of a connection that is silent; any command that comes

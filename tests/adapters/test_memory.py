@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 from typing import cast
 
 import pytest
+from pulpo.adapters.memory import MemoryAdapter, MemoryEngine
 
 from pulpo.adapter import Engine, QueueAdapter
-from pulpo.adapters import open_engine
-from pulpo.adapters.memory import MemoryAdapter, MemoryEngine
-from pulpo.clock import Clock, ManualClock, SystemClock
-from pulpo.contract import AdapterContract, Stage
-from pulpo.errors import JobTooBigError, UsageError
+from pulpo.clock import Clock, ManualClock
+from pulpo.contract import AdapterContract
 from pulpo.queue_url import QueueURL
 
 

@@ -219,4 +219,5 @@ class Settling:
 def _rewritten(settlement: Settlement) -> NewJob:
     if settlement.rewritten is None:
         raise UsageError(f"{settlement.verb.value} needs the rewritten job: {settlement.job!r}")
+    check_new_job(settlement.rewritten)
     return replace(settlement.rewritten)
