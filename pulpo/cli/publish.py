@@ -22,12 +22,21 @@ __all__ = ["publish"]
 @click.command()
 @click.argument("type", type=TYPE)
 @click.argument("body", metavar="[JSON]", required=False)
-@click.option("-q", "--queue", type=QUEUE, metavar="NAME", help="Where it waits.")
+@click.option("-q", "--queue", type=QUEUE, metavar="NAME", help="The queue it waits in.")
 @click.option("--delay", type=DURATION, metavar="DURATION", help="Run it later, like 5m.")
 @click.option("--at", type=MOMENT, metavar="TIME", help="Run it then: ISO 8601 with a time zone.")
-@click.option("--priority", type=PRIORITY, metavar="N", help="0 is the most urgent.")
+@click.option(
+    "--priority", type=PRIORITY, metavar="N", help="0 is the most urgent.  [default: 65536]"
+)
 @click.option("--expires", type=DURATION, metavar="DURATION", help="Not worth running after.")
-@click.option("--header", "headers", type=HEADER, multiple=True, metavar="NAME=VALUE")
+@click.option(
+    "--header",
+    "headers",
+    type=HEADER,
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="A header of yours; may be given several times.",
+)
 @target_options
 @pass_target
 def publish(

@@ -15,6 +15,10 @@ class Verbs(click.Group):
     #: Words of other tools, and what they are called here.
     meant: dict[str, str] = {}  # noqa: RUF012  # filled by subclasses, never changed
 
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002
+        """Name the commands in the order of their code: the usual ones come first."""
+        return list(self.commands)
+
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
