@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from bench.crew import Crew
 from bench.marks import Marks
 from bench.place import Place
-from bench.process import Crew
 from bench.sides import BareSide, Side
 
 __all__ = ["MEASURES", "Measure"]

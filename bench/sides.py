@@ -14,8 +14,8 @@ from typing import Protocol
 
 import pulpo
 from bench.bare.doors import address_of, open_bare
+from bench.crew import Crew, run_processes
 from bench.place import Place
-from bench.process import Crew, running
 from bench.tasks import MARKS, TYPE
 
 __all__ = ["BareSide", "PulpoSide", "Send", "Side"]
@@ -77,7 +77,7 @@ class PulpoSide:
         if processes is not None:
             command += ["--processes", str(processes)]
         environment = {MARKS: str(marks), "PULPO_URL": self._place.url}
-        return running([command], self._place.folder / "worker.log", environment)
+        return run_processes([command], self._place.folder / "worker.log", environment)
 
     def close(self) -> None:
         self._app.close()
@@ -113,7 +113,7 @@ class BareSide:
         command = ["bench.bare", self._address, mode, str(marks), str(self._size)]
         count = processes or os.cpu_count() or 1
         # Stopped in its last flight, a drain would give its jobs to the other process again.
-        return running([command] * count, self._place.folder / "bare.log", {}, stop=forever)
+        return run_processes([command] * count, self._place.folder / "bare.log", {}, stop=forever)
 
     def close(self) -> None:
         """Do nothing: each call has opened and closed its own connection."""
