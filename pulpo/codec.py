@@ -41,6 +41,7 @@ _DATETIME, _DATE, _TIME, _TIMEDELTA, _UUID, _DECIMAL, _SET, _FROZENSET = range(1
 _NOT_CONTAINERS = bytes(
     byte for byte in range(256) if not (0x80 <= byte <= 0x9F or 0xC7 <= byte <= 0xDF)
 )
+_JSON_STARTS = (b"{", b" ", b"\t", b"\r", b"\n")
 
 
 class Codec:
@@ -60,8 +61,8 @@ class Codec:
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             self._local.__dict__.clear()  # a Packer that raised may keep half a value
             raise EncodeError(_why_not(error)) from error
-        if len(packed.translate(None, _NOT_CONTAINERS)) > MAX_DEPTH:
-            _check_shape((headers, body), EncodeError)
+        if _may_exceed(packed):
+            _check_shape([_ENVELOPE, headers, body], EncodeError)
         if self._keys:
             return bytes(msgpack.packb((_SIGNED, _sign(self._keys[0], packed), packed)))
         return packed
@@ -76,10 +77,15 @@ class Codec:
             data = self._verified(data)
         elif data[:2] == b"\x93\x02":
             data = _signed_parts(data)[1]
-        if data[:1] == b"{":
+        if data[:1] in _JSON_STARTS:
             return _from_json(data)
         parts = _unpack(data)
-        if type(parts) is not list or len(parts) != 3 or parts[0] != _ENVELOPE:
+        if (
+            type(parts) is not list
+            or len(parts) != 3
+            or type(parts[0]) is not int  # a signalling NaN does not even compare
+            or parts[0] != _ENVELOPE
+        ):
             raise DecodeError(f"not a pulpo job: {data[:32]!r}")
         headers = parts[1]
         if type(headers) is not dict:
@@ -122,30 +128,54 @@ def _signed_parts(data: bytes) -> tuple[bytes, bytes]:
 
 def _unpack(data: bytes) -> Any:  # any value that msgpack can hold
     try:
-        value = msgpack.unpackb(
-            data,
-            strict_map_key=False,
-            timestamp=3,
-            ext_hook=_from_ext,
-            max_array_len=MAX_ITEMS,
-            max_map_len=MAX_ITEMS,
-        )
+        try:
+            value = _raw_unpack(data, use_list=True)
+        except TypeError:
+            # An array as a key in a map: it was a tuple, and a list can't be a key.
+            value = _lists(_raw_unpack(data, use_list=False))
     except DecodeError:
         raise
     except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
         raise DecodeError(f"not msgpack ({_first_line(error)}): {data[:32]!r}") from error
-    if len(data.translate(None, _NOT_CONTAINERS)) > MAX_DEPTH:
+    if _may_exceed(data):
         _check_shape(value, DecodeError)
+    return value
+
+
+def _raw_unpack(data: bytes, *, use_list: bool) -> Any:  # likewise
+    return msgpack.unpackb(
+        data,
+        use_list=use_list,
+        strict_map_key=False,
+        timestamp=3,
+        ext_hook=_from_ext,
+        max_array_len=MAX_ITEMS,
+        max_map_len=MAX_ITEMS,
+    )
+
+
+def _lists(value: object) -> object:
+    """Return the value with its tuples as lists, those in keys and sets excepted."""
+    if type(value) is tuple:
+        return [_lists(item) for item in value]
+    if type(value) is dict:
+        return {key: _lists(item) for key, item in value.items()}
     return value
 
 
 def _from_json(data: bytes) -> Envelope:
     try:
-        found = json.loads(data, parse_constant=_no_constant)
+        # Not json.loads(data): that one guesses the encoding, and lets surrogates pass.
+        found = json.loads(data.decode(), parse_constant=_no_constant, parse_int=_small_int)
+        if b"\\u" in data:
+            json.dumps(found, ensure_ascii=False).encode()  # a retry could not write it again
     except (ValueError, RecursionError) as error:
         raise DecodeError(f"not JSON ({_first_line(error)}): {data[:32]!r}") from error
+    if type(found) is not dict:
+        raise DecodeError(f"a JSON job is an object: {data[:32]!r}")
     _check_shape(found, DecodeError)
-    headers = found.get("headers") or {}
+    headers = found.get("headers")
+    headers = {} if headers is None else headers
     if type(headers) is not dict:
         raise DecodeError(f"headers are not an object: {str(headers)[:100]!r}")
     if "type" not in found:
@@ -157,6 +187,18 @@ def _from_json(data: bytes) -> Envelope:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _small_int(text: str) -> int:
+    value = int(text)
+    if not -(2**63) <= value < 2**64:
+        raise ValueError(f"whole numbers must fit 64 bits: {text[:32]}")
+    return value
+
+
+def _may_exceed(packed: bytes) -> bool:
+    # Every value is a byte at least: what is short and has few containers needs no walk.
+    return len(packed) > MAX_ITEMS or len(packed.translate(None, _NOT_CONTAINERS)) > MAX_DEPTH
 
 
 def _check_shape(value: object, error: type[DecodeError] | type[EncodeError]) -> None:
@@ -171,7 +213,7 @@ def _check_shape(value: object, error: type[DecodeError] | type[EncodeError]) ->
             elif isinstance(item, list | tuple | set | frozenset):
                 below.extend(item)
         depth, items = depth + 1, items + len(below)
-        # The envelope itself is one level of the tuple, two with the maps inside it.
+        # The envelope is two levels by itself: its list, and the values in it.
         if depth > MAX_DEPTH + 2:
             raise error(f"values are nested deeper than {MAX_DEPTH} levels")
         if items > MAX_ITEMS:
@@ -194,13 +236,22 @@ def _to_ext(value: object, nested: int = 0) -> msgpack.ExtType:
         case Decimal():
             return msgpack.ExtType(_DECIMAL, str(value).encode())
         case set() | frozenset():
-            if nested >= MAX_NESTED_SETS:
-                raise ValueError(f"sets are nested deeper than {MAX_NESTED_SETS} levels")
-            code = _SET if isinstance(value, set) else _FROZENSET
-            return msgpack.ExtType(
-                code, msgpack.packb(list(value), default=lambda item: _to_ext(item, nested + 1))
-            )
-    raise TypeError(f"no place on the wire for a {type(value).__qualname__}")
+            return _set_to_ext(value, nested)
+    raise _misfit(value)
+
+
+def _misfit(value: object) -> TypeError | OverflowError:
+    if isinstance(value, int):  # msgpack asks about those that are too large for itself
+        return OverflowError(f"this one has {value.bit_length()}")
+    return TypeError(f"no place on the wire for a value of type {type(value).__qualname__!r}")
+
+
+def _set_to_ext(value: set[Any] | frozenset[Any], nested: int) -> msgpack.ExtType:
+    if nested >= MAX_NESTED_SETS:
+        raise ValueError(f"sets are nested deeper than {MAX_NESTED_SETS} levels")
+    code = _SET if isinstance(value, set) else _FROZENSET
+    members = msgpack.packb(list(value), default=lambda item: _to_ext(item, nested + 1))
+    return msgpack.ExtType(code, members)
 
 
 def _from_ext(code: int, data: bytes, nested: int = 0) -> object:
