@@ -62,7 +62,8 @@ class QueueAdapter(Protocol):
         jobs come most urgent first: by priority, then by arrival, over all `queues`; a call may
         bring fewer than are ready, but not none. With nothing ready it waits up to `timeout`
         seconds of real time, whatever the engine's clock says, for a job or for `wake`. `limit=0`
-        only settles, and waits for `wake` if there is a `timeout`.
+        only settles, and waits for `wake` if there is a `timeout`. A job that this adapter holds,
+        and whose lease ran out, is never handed to it again: its lease is renewed.
         """
         ...
 

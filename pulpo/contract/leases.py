@@ -64,6 +64,15 @@ class LeaseContract:
         assert stage.state(new) is JobState.RESERVED
         assert stage.settle(Settlement(Verb.DELETE, taken), by=successor) == [True]
 
+    def test_an_owner_is_not_handed_again_what_it_still_runs(self, stage: Stage) -> None:
+        new, job = stage.running(ttr=stage.lease)
+        stage.expire_lease(stage.owner, job)
+
+        assert stage.reserve(limit=2) == []
+
+        assert stage.settle(Settlement(Verb.DELETE, job)) == [True]
+        assert stage.admin.peek([new.id]) == [None]
+
     def test_touch_answers_for_each_job_in_its_place(self, stage: Stage) -> None:
         stage.put(*stage.jobs("a", "b", "c"))
         a, b, c = stage.reserve(limit=3)

@@ -1,0 +1,40 @@
+"""A queue in the memory of one process: `memory://`, for tests and for programs that never stop.
+
+The jobs belong to the engine object and end with it. Several adapters of one engine, each in its
+thread, share them; another process sees nothing of it, a forked one has a copy.
+"""
+
+from __future__ import annotations
+
+from pulpo.adapter import QueueAdapter, QueueAdmin
+from pulpo.adapters.memory.adapter import MemoryAdapter
+from pulpo.adapters.memory.admin import MemoryAdmin
+from pulpo.adapters.memory.store import Store
+from pulpo.clock import Clock
+from pulpo.errors import UsageError
+from pulpo.queue_url import QueueURL
+
+__all__ = ["MemoryEngine"]
+
+_LARGEST_BODY = 1_073_741_824
+
+
+class MemoryEngine:
+    """A queue in memory. The option `max_job_size` (65535) is the largest body in bytes."""
+
+    def __init__(self, url: QueueURL, *, clock: Clock) -> None:
+        url.only({"max_job_size"})
+        if url.host or url.path not in ("", "/"):
+            raise UsageError(
+                f"a memory queue has no host and no path, only memory://: {url.masked!r}"
+            )
+        max_body = url.whole("max_job_size", 65_535, least=1, most=_LARGEST_BODY)
+        self._store = Store(clock, max_body)
+
+    def adapter(self) -> QueueAdapter:
+        """Open a door for one thread."""
+        return MemoryAdapter(self._store)
+
+    def admin(self) -> QueueAdmin:
+        """Open a door for an operator."""
+        return MemoryAdmin(self._store)
