@@ -12,11 +12,24 @@ import os
 import select
 import signal
 import sys
+import time
 import weakref
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["FileLock", "Lease", "Waker", "abandon_in_children", "die_with_parent", "kill_group"]
+__all__ = [
+    "FairLock",
+    "FileLock",
+    "Lease",
+    "Waker",
+    "abandon_in_children",
+    "die_with_parent",
+    "is_locked",
+    "keep_for_ever",
+    "kill_group",
+    "wait_any",
+]
 
 _PR_SET_PDEATHSIG = 1
 
@@ -90,6 +103,110 @@ class FileLock:
         except OSError:
             return False
         return (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino)
+
+
+def is_locked(path: Path) -> bool:
+    """Tell whether somebody holds the `FileLock` at this path; False where there is no file."""
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    except FileNotFoundError:
+        return False
+    try:
+        # Shared: two that ask at the same time must not take each other for the holder.
+        fcntl.flock(fd, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    finally:
+        os.close(fd)
+    return False
+
+
+class FairLock:
+    """A lock between processes of which busy ones get even shares; SIGKILL sets it free.
+
+    One thread. Whoever finds it taken leaves a mark in the file and asks again every fraction of
+    a millisecond; whoever has held it for some milliseconds and finds a fresh mark stands back
+    for a moment. A blocking flock(2) would be simpler, but it cannot give up: one frozen holder
+    would hang everybody for ever.
+    """
+
+    QUANTUM = 0.005
+    STAND_BACK = 0.0003
+    ASK_AGAIN = 0.0001
+    NOBODY = bytes(8)
+
+    def __init__(self, path: Path) -> None:
+        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._taken = self._held = 0.0
+        self._seen = self.NOBODY
+        abandon_in_children(self)
+
+    def take(self, timeout: float) -> bool:
+        """Take the lock, waiting up to so many seconds; False where somebody kept it."""
+        if self._held > self.QUANTUM:
+            self._stand_back()
+        if not self._try() and not self._queue_up(timeout):
+            return False
+        self._taken = time.perf_counter()
+        return True
+
+    def give(self) -> None:
+        """Let the lock go."""
+        self._held += time.perf_counter() - self._taken
+        fcntl.flock(self._fd, fcntl.LOCK_UN)
+
+    def close(self) -> None:
+        """Let go of the file; twice is once."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    abandon = close
+
+    def _try(self) -> bool:
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def _queue_up(self, timeout: float) -> bool:
+        end = time.perf_counter() + timeout
+        while time.perf_counter() < end:
+            # Another mark each time: one that does not change was left by the dead.
+            os.pwrite(self._fd, os.urandom(8), 0)
+            time.sleep(self.ASK_AGAIN)
+            if self._try():
+                os.pwrite(self._fd, self.NOBODY, 0)
+                self._held = 0.0
+                return True
+        return False
+
+    def _stand_back(self) -> None:
+        self._held = 0.0
+        mark = os.pread(self._fd, 8, 0)
+        if mark not in (b"", self.NOBODY, self._seen):
+            time.sleep(self.STAND_BACK)
+        self._seen = mark
+
+
+def wait_any(fds: Sequence[int], timeout: float) -> tuple[set[int], float]:
+    """Wait until one of the descriptors is readable; return which are, and the seconds it took."""
+    start = time.monotonic()
+    poll = select.poll()  # not select(2): descriptors may be beyond 1023
+    for fd in fds:
+        poll.register(fd, select.POLLIN)
+    ready = poll.poll(max(timeout, 0) * 1000)
+    return {fd for fd, _ in ready}, time.monotonic() - start
+
+
+def keep_for_ever(thing: object) -> None:
+    """Never let this object be collected, not at exit either.
+
+    For what a forked child inherits and must not close: a SQLite connection, whose end would
+    drop its parent's locks (https://sqlite.org/howtocorrupt.html, 2.6).
+    """
+    ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
 class Waker:

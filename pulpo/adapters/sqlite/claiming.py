@@ -1,0 +1,95 @@
+"""Reserving inside a transaction, and the cheap look whether that is worth one."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from pulpo.adapters.sqlite import statements as sql
+from pulpo.adapters.sqlite.database import Ready
+from pulpo.adapters.sqlite.rows import Moment, jobs_of
+from pulpo.adapters.sqlite.upkeep import Upkeep
+from pulpo.job import Job
+
+__all__ = ["Look", "claim", "look"]
+
+
+class Look(NamedTuple):
+    """What a look has found: something to reserve, or in how many seconds it may be so."""
+
+    worth_it: bool
+    soonest: float
+
+
+def look(
+    connection: sqlite3.Connection, upkeep: Upkeep, queues: Sequence[str], me: int, now: Moment
+) -> Look:
+    """Look for ready jobs without keeping anybody from writing."""
+    served, soonest = _unpaused(connection, queues, now)
+    delayed, scheduled, lease = connection.execute(sql.NEXT_DUE).fetchone()
+    for moment, clock in ((delayed, now.boot), (scheduled, now.wall), (lease, now.boot)):
+        if moment is not None:
+            soonest = min(soonest, moment - clock)
+    worth_it = soonest <= 0 or _any_ready(connection, served)
+    return Look(worth_it or bool(upkeep.dead_holders(connection, me)), soonest)
+
+
+def claim(
+    connection: sqlite3.Connection,
+    ready: Ready,
+    upkeep: Upkeep,
+    queues: Sequence[str],
+    *,
+    limit: int,
+    owner: int,
+    now: Moment,
+    look_for_dead: bool,
+) -> list[Job]:
+    """Reserve the most urgent ready jobs for an owner, up to `limit`."""
+    upkeep.promote(connection, ready, now)
+    served, _ = _unpaused(connection, queues, now)
+    rows = _first(connection, served, limit)
+    if len(rows) < limit and look_for_dead:
+        dead = upkeep.dead_holders(connection, owner)
+        if dead:
+            upkeep.take_back(connection, ready, dead)
+            rows = _first(connection, served, limit)
+    connection.executemany(sql.CLAIM, [(now.boot + row[3], owner, row[0]) for row in rows])
+    for row in rows:
+        if row[1] in ready:  # made ready just now, and taken by us: nobody need wake for it
+            ready[row[1]] -= 1
+    return jobs_of(rows)
+
+
+def _unpaused(
+    connection: sqlite3.Connection, queues: Sequence[str], now: Moment
+) -> tuple[Sequence[str], float]:
+    paused = dict(connection.execute(sql.PAUSES).fetchall())
+    if not paused:
+        return queues, float("inf")
+    ends = {queue: float("inf") if end is None else end - now.wall for queue, end in paused.items()}
+    soonest = min((end for queue, end in ends.items() if queue in queues and end > 0), default=None)
+    served = [queue for queue in queues if ends.get(queue, 0) <= 0]
+    return served, float("inf") if soonest is None else soonest
+
+
+def _first(
+    connection: sqlite3.Connection, queues: Sequence[str], limit: int
+) -> list[tuple[int, str, int, float, int, int, bytes]]:
+    rows = []
+    for start in range(0, len(queues), sql.MOST_QUEUES):
+        names = queues[start : start + sql.MOST_QUEUES]
+        rows += connection.execute(sql.candidates(len(names)), (*names, limit)).fetchall()
+    if len(queues) > sql.MOST_QUEUES:
+        rows.sort(key=lambda row: (row[2], row[0]))
+        del rows[limit:]
+    return rows
+
+
+def _any_ready(connection: sqlite3.Connection, queues: Sequence[str]) -> bool:
+    for start in range(0, len(queues), sql.MOST_QUEUES):
+        names = queues[start : start + sql.MOST_QUEUES]
+        if connection.execute(sql.is_ready(len(names)), names).fetchone()[0]:
+            return True
+    return False

@@ -1,0 +1,76 @@
+"""A file queue by its URL: where the file is and how it is written; nothing is opened here."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from pulpo.adapters.sqlite.adapter import SQLiteAdapter
+from pulpo.adapters.sqlite.admin import SQLiteAdmin
+from pulpo.adapters.sqlite.database import Database
+from pulpo.clock import Clock
+from pulpo.errors import UsageError
+from pulpo.queue_url import QueueURL
+
+__all__ = ["SQLiteEngine"]
+
+# beanstalkd's own limit, so that a job which the file takes can move there.
+_DEFAULT_SIZE = 65_535
+_LARGEST_SIZE = 64 * 2**20
+
+
+class SQLiteEngine:
+    """A queue in one file; any thread may ask it for doors.
+
+    `sqlite:///relative.db` is taken from the folder that is current now, `sqlite:////absolute.db`
+    from the root. Options: `sync` = `full` (the default: what is published survives a power cut)
+    or `normal` (it survives killed processes), `max_job_size` in bytes.
+    """
+
+    def __init__(self, url: QueueURL, *, clock: Clock) -> None:
+        url.only(("sync", "max_job_size"))
+        self._settings = _Settings(
+            path=_path(url),
+            durable=url.choice("sync", ("full", "normal"), "full") == "full",
+            max_body=url.whole("max_job_size", _DEFAULT_SIZE, least=1, most=_LARGEST_SIZE),
+        )
+        self._clock = clock
+
+    @property
+    def path(self) -> Path:
+        """Where the file is."""
+        return self._settings.path
+
+    def adapter(self) -> SQLiteAdapter:
+        """Open a door for one thread that publishes or works; the file is opened on first use."""
+        return SQLiteAdapter(self._database(), max_body=self._settings.max_body)
+
+    def admin(self) -> SQLiteAdmin:
+        """Open a door for an operator; the file is opened on first use."""
+        return SQLiteAdmin(self._database(), max_body=self._settings.max_body)
+
+    def _database(self) -> Database:
+        settings = self._settings
+        return Database(settings.path, durable=settings.durable, clock=self._clock)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Settings:
+    path: Path
+    durable: bool
+    max_body: int
+
+
+def _path(url: QueueURL) -> Path:
+    if url.host or url.port is not None or url.username is not None:
+        raise UsageError(
+            "a file queue has no host: write sqlite:///relative.db (three slashes) or "
+            f"sqlite:////absolute.db (four): {url.masked!r}"
+        )
+    name = url.path[1:]
+    if "\0" in name or not name or name.endswith("/") or Path(name).name in ("", "..", ":memory:"):
+        raise UsageError(
+            "a file queue needs the name of a file, as in sqlite:///queue.db "
+            f"(a queue in memory is memory://): {url.masked!r}"
+        )
+    return Path.cwd() / name

@@ -1,0 +1,158 @@
+"""The file and its folder: made for us alone, refused where others could write or share it.
+
+Knows permissions and file systems, nothing of SQLite. The file itself is opened here only before
+SQLite has it: a plain open and close in a process that uses the file would drop SQLite's locks
+(https://sqlite.org/howtocorrupt.html, 2.2).
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+import sys
+from pathlib import Path
+
+from pulpo.errors import QueueUnavailableError
+
+__all__ = ["Identity", "check_file", "free_bytes", "identity", "prepare", "side_folder"]
+
+Identity = tuple[int, int]
+
+# WAL needs memory shared by all users of the file, so they must be on one host
+# (https://sqlite.org/wal.html, "Noteworthy"). fuse.* is judged by what is behind it.
+_NETWORK = frozenset(
+    {"9p", "afs", "ceph", "cifs", "gfs2", "glusterfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3"}
+    | {"smbfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse"}
+)
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def side_folder(path: Path) -> Path:
+    """Return the folder beside the file where its locks and doorbells are."""
+    return path.with_name(path.name + ".d")
+
+
+def prepare(path: Path) -> Identity:
+    """Make file and folders where missing, check them, and say which file it is.
+
+    Raises `QueueUnavailableError` where the file cannot be ours alone.
+    """
+    try:
+        _make_folder(path.parent)
+        _check_folder(path.parent)
+        _check_file_system(path.parent)
+        _make_file(path)
+        found = check_file(path)
+        side = side_folder(path)
+        with contextlib.suppress(FileExistsError):
+            side.mkdir(mode=0o700)
+        _check_folder(side)
+    except OSError as error:
+        raise QueueUnavailableError(
+            f"cannot open the queue file ({error.strerror}): {str(path)!r}"
+        ) from error
+    return found
+
+
+def identity(path: Path) -> Identity | None:
+    """Say which file is at the path now; None for none."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def check_file(path: Path) -> Identity:
+    """Refuse what is not a plain file of ours that nobody else may write."""
+    found = os.lstat(path)
+    if stat.S_ISLNK(found.st_mode):
+        raise QueueUnavailableError(f"the queue file must not be a symbolic link: {str(path)!r}")
+    if not stat.S_ISREG(found.st_mode):
+        raise QueueUnavailableError(f"the queue file must be a plain file: {str(path)!r}")
+    if found.st_uid != os.geteuid():
+        raise QueueUnavailableError(
+            f"the queue file belongs to user {found.st_uid}, this process is user "
+            f"{os.geteuid()}; run it as the owner: {str(path)!r}"
+        )
+    if found.st_mode & _OTHERS_WRITE:
+        raise QueueUnavailableError(
+            f"others may write the queue file; chmod go-w it: {str(path)!r}"
+        )
+    return found.st_dev, found.st_ino
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes a process without privileges can still write to this disk."""
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
+
+
+def _make_folder(folder: Path) -> None:
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        with contextlib.suppress(FileExistsError):
+            path.mkdir(mode=0o700)
+        _sync_folder(path.parent)
+
+
+def _make_file(path: Path) -> None:
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, flags, 0o600))
+        _sync_folder(path.parent)
+
+
+def _sync_folder(folder: Path) -> None:
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def _check_folder(folder: Path) -> None:
+    found = folder.stat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise QueueUnavailableError(f"not a folder: {str(folder)!r}")
+    # In a sticky folder such as /tmp nobody can remove or rename what is ours.
+    sticky = bool(found.st_mode & stat.S_ISVTX)
+    if found.st_uid not in (os.geteuid(), 0):
+        raise QueueUnavailableError(
+            f"the folder of the queue file belongs to user {found.st_uid}: {str(folder)!r}"
+        )
+    if found.st_mode & _OTHERS_WRITE and not sticky:
+        raise QueueUnavailableError(
+            "others may write the folder of the queue file; chmod go-w it, or give the file a "
+            f"folder of its own, as in sqlite:///.pulpo/queue.db: {str(folder)!r}"
+        )
+
+
+def _check_file_system(folder: Path) -> None:
+    if sys.platform != "linux":
+        return
+    device = folder.stat().st_dev
+    kind = _file_systems().get(f"{os.major(device)}:{os.minor(device)}", "")
+    if kind in _NETWORK:
+        raise QueueUnavailableError(
+            f"a file queue cannot be on a network file system ({kind}); use a local disk, or "
+            f"beanstalkd for several hosts: {str(folder)!r}"
+        )
+
+
+def _file_systems() -> dict[str, str]:
+    # proc(5), mountinfo: the third field is the device, the one after " - " the type.
+    try:
+        text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return {}
+    kinds = {}
+    for line in text.splitlines():
+        left, _, right = line.partition(" - ")
+        if right:
+            kinds[left.split()[2]] = right.split()[0]
+    return kinds

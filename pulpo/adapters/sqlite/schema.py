@@ -1,0 +1,104 @@
+"""The tables of a queue file, and how a file of an older version becomes one of this version.
+
+A step is never changed once it was released: a new version is a new step at the end. Steps only
+add, since old workers go on while new ones start.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+
+from pulpo.errors import QueueUnavailableError
+
+__all__ = ["APPLICATION_ID", "STEPS", "needs_upgrade", "upgrade"]
+
+# "pulp" in ASCII; `file` and SQLite's header show it (https://sqlite.org/pragma.html).
+APPLICATION_ID = 0x70756C70
+
+# state: 0 ready, 1 delayed (by the boot's clock), 2 scheduled (by the wall clock), 3 reserved,
+# 4 buried. moment, in seconds on the clock of the state: due, due, end of the lease, time of
+# burial; NULL for a ready job. due_wall: when a delayed job is due if the machine starts anew
+# before. fence: grows with every reservation, so that a lost one settles nothing.
+_JOBS = """
+CREATE TABLE IF NOT EXISTS jobs (
+    number   INTEGER PRIMARY KEY AUTOINCREMENT,
+    id       TEXT    NOT NULL,
+    type     TEXT    NOT NULL,
+    queue    TEXT    NOT NULL,
+    priority INTEGER NOT NULL,
+    state    INTEGER NOT NULL,
+    moment   REAL,
+    due_wall REAL,
+    owner    INTEGER NOT NULL DEFAULT 0,
+    fence    INTEGER NOT NULL DEFAULT 0,
+    crashes  INTEGER NOT NULL DEFAULT 0,
+    ttr      REAL    NOT NULL,
+    expires  REAL,
+    body     BLOB    NOT NULL
+)
+"""
+_READY = "CREATE INDEX IF NOT EXISTS ready ON jobs (queue, priority, number) WHERE state = 0"
+# One index over all that is not ready: a put of a ready job has only this one test to pass.
+_WAITING = """
+CREATE INDEX IF NOT EXISTS waiting ON jobs (state, moment, queue, owner)
+WHERE moment IS NOT NULL
+"""
+_IDS = "CREATE INDEX IF NOT EXISTS ids ON jobs (id)"
+# Who holds jobs: `name` is the lock file that says whether it lives, `slot` its doorbell.
+_OWNERS = """
+CREATE TABLE IF NOT EXISTS owners (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    name   TEXT    NOT NULL UNIQUE,
+    slot   INTEGER UNIQUE
+)
+"""
+# until: the wall time at which a pause ends; NULL = never.
+_PAUSES = """
+CREATE TABLE IF NOT EXISTS pauses (queue TEXT PRIMARY KEY, until REAL) WITHOUT ROWID
+"""
+_FACTS = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
+"""
+
+# The n-th step makes version n of a file out of version n - 1.
+STEPS: tuple[tuple[str, ...], ...] = ((_JOBS, _READY, _WAITING, _IDS, _OWNERS, _PAUSES, _FACTS),)
+
+
+def needs_upgrade(
+    connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS
+) -> bool:
+    """Tell whether the file is empty or older; refuse one that is newer or not a queue."""
+    application = connection.execute("PRAGMA application_id").fetchone()[0]
+    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    if application != APPLICATION_ID:
+        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
+        if application or version or tables:
+            raise QueueUnavailableError(f"a SQLite file, but not a queue of pulpo: {path!r}")
+        return True
+    if version > len(steps):
+        raise QueueUnavailableError(
+            f"the queue file has version {version}, this pulpo knows versions up to "
+            f"{len(steps)}; install a newer pulpo: {path!r}"
+        )
+    return bool(version < len(steps))
+
+
+def upgrade(
+    connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS
+) -> None:
+    """Bring the file to the newest version, all of it or nothing."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        if needs_upgrade(connection, path, steps):  # again: somebody may have been faster
+            version = connection.execute("PRAGMA user_version").fetchone()[0]
+            for step in steps[version:]:
+                for statement in step:
+                    connection.execute(statement)
+            connection.execute(f"PRAGMA application_id = {APPLICATION_ID}")
+            connection.execute(f"PRAGMA user_version = {len(steps)}")
+        connection.execute("COMMIT")
+    except BaseException:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+        raise

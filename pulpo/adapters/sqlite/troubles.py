@@ -1,0 +1,39 @@
+"""What SQLite's errors mean for a queue; pure."""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from pulpo.errors import (
+    PublishUncertainError,
+    QueueError,
+    QueueFullError,
+    QueueUnavailableError,
+)
+
+__all__ = ["translated"]
+
+# https://sqlite.org/rescode.html: the low byte says the kind.
+_BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _NOT_A_DATABASE = 5, 6, 8, 10, 11, 13, 26
+
+
+def translated(error: sqlite3.Error, path: Path, *, committing: bool = False) -> QueueError:
+    """Return what to raise instead; `committing`: the transaction's last word was being said."""
+    kind = getattr(error, "sqlite_errorcode", 0) & 0xFF
+    where = repr(str(path))
+    if kind == _FULL:
+        return QueueFullError(f"the disk of the queue file is full: {where}")
+    if kind in (_BUSY, _LOCKED):
+        return QueueUnavailableError(f"database is locked by another process: {where}")
+    if kind == _CORRUPT:
+        return QueueUnavailableError(
+            "the queue file is damaged; stop every process that uses it and keep a copy before "
+            "you try sqlite3's .recover. Usual causes: the file was copied without its -wal, "
+            f"moved or linked while open, or the disk fails: {where}"
+        )
+    if kind == _NOT_A_DATABASE:
+        return QueueUnavailableError(f"not a SQLite file; pulpo leaves it as it is: {where}")
+    if kind == _IOERR and committing:
+        return PublishUncertainError(f"the disk failed while the queue file was synced: {where}")
+    return QueueUnavailableError(f"the queue file cannot be used ({error}): {where}")
