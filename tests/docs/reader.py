@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -58,6 +60,9 @@ class Reader:
         for process in (self._shell, self._python):
             if process is not None and process.stdin and process.stdout:
                 process.stdin.close()
+                # The whole group: a page that failed may have left a server running.
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(process.pid, signal.SIGKILL)
                 process.stdout.close()
                 process.wait(timeout=30)
 
@@ -128,6 +133,7 @@ class Reader:
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
+            start_new_session=True,
         )
 
     def _ask(self, process: subprocess.Popen[str], text: str) -> tuple[str, str]:
@@ -135,7 +141,7 @@ class Reader:
         assert process.stdout is not None
         process.stdin.write(text + "\n")
         process.stdin.flush()
-        printed = []
+        printed: list[str] = []
         for line in process.stdout:
             if line.startswith(_END):
                 return "".join(printed), line.removeprefix(_END)

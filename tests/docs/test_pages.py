@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.lab.beanstalkd import Beanstalkd, free_port
 
 from .blocks import PAGES, ROOT, RUN, SHOWN, blocks, commands, missing
 from .reader import Reader
 
 RUNNABLE = [page for page in PAGES if any(b.language in RUN for b in blocks(page))]
+
+
+@pytest.fixture
+def own_beanstalkd(beanstalkd_program: str) -> Iterator[Beanstalkd]:
+    """Return a server of the page's own: it shows the numbers of its first jobs."""
+    with Beanstalkd() as server:
+        yield server
 
 
 def name(page: Path) -> str:
@@ -27,12 +36,17 @@ def test_a_page_uses_only_languages_that_the_reader_knows(page: Path) -> None:
 
 
 @pytest.mark.parametrize("page", RUNNABLE, ids=name)
-def test_the_blocks_of_a_page_run(page: Path, tmp_path: Path) -> None:
-    with ExitStack() as stack:
-        replacements = {}
-        if "<!-- needs: beanstalkd -->" in page.read_text(encoding="utf-8"):
-            replacements["11300"] = str(stack.enter_context(running_beanstalkd()).port)
-        reader = stack.enter_context(Reader(page, tmp_path, replacements))
+def test_the_blocks_of_a_page_run(
+    page: Path, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    text = page.read_text(encoding="utf-8")
+    replacements = {}
+    if "<!-- needs: beanstalkd -->" in text:
+        replacements["11300"] = str(request.getfixturevalue("own_beanstalkd").port)
+    if "<!-- needs: port 8000 -->" in text:
+        replacements["8000"] = str(free_port())
+
+    with Reader(page, tmp_path, replacements) as reader:
         for block in blocks(page):
             reader.read(block)
 

@@ -28,9 +28,10 @@ def page(name: str) -> str:
 def commands(group: click.Command, path: tuple[str, ...] = ()) -> Iterator[tuple[str, list[str]]]:
     """Yield every command with its long options, for example `jobs list`."""
     context = click.Context(group)
-    yield " ".join(path), [
-        option for parameter in group.params for option in parameter.opts if option[:2] == "--"
-    ]
+    yield (
+        " ".join(path),
+        [option for parameter in group.params for option in parameter.opts if option[:2] == "--"],
+    )
     if isinstance(group, click.Group):
         for name in group.list_commands(context):
             found = group.get_command(context, name)

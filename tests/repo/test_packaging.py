@@ -56,13 +56,13 @@ def test_an_archive_installs_into_an_empty_environment(
 ) -> None:
     (archive,) = dist.glob(f"*{suffix}")
 
-    bin = installed(archive, tmp_path)
+    programs = installed(archive, tmp_path)
 
-    where = run(bin / "python", "-c", "import pulpo; print(pulpo.__file__)", cwd=tmp_path)
+    where = run(programs / "python", "-c", "import pulpo; print(pulpo.__file__)", cwd=tmp_path)
     assert str(tmp_path) in where
     assert (Path(where.strip()).parent / "py.typed").exists()
-    assert VERSION in run(bin / "pulpo", "--version", cwd=tmp_path)
-    assert VERSION in run(bin / "python", "-m", "pulpo", "--version", cwd=tmp_path)
+    assert VERSION in run(programs / "pulpo", "--version", cwd=tmp_path)
+    assert VERSION in run(programs / "python", "-m", "pulpo", "--version", cwd=tmp_path)
 
 
 def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
@@ -91,6 +91,6 @@ def test_the_source_distribution_holds_what_its_tests_need(dist: Path) -> None:
 def test_the_extra_all_is_every_optional_feature_of_a_user() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
-    features = set(extras) - {"all", "demo", "docs", "dev"}
+    features = set(extras) - {"all", "docs", "examples", "dev"}
 
     assert extras["all"] == [f"{project['name']}[{','.join(sorted(features))}]"]

@@ -85,9 +85,7 @@ def test_dev_alone_lists_every_verb_that_it_knows() -> None:
 
 
 def test_dev_refuses_a_verb_that_it_does_not_know() -> None:
-    done = subprocess.run(
-        ["./dev", "tset"], cwd=ROOT, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["./dev", "tset"], cwd=ROOT, capture_output=True, text=True, check=False)
 
     assert done.returncode == 2
     assert "'tset'" in done.stderr
