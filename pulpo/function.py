@@ -44,7 +44,7 @@ class CallOptions(TypedDict, total=False):
     priority: int
     delay: Duration
     at: datetime
-    expires: Duration | datetime
+    expires: Duration | datetime | None
     ttr: Duration
     headers: Mapping[str, object]
 
