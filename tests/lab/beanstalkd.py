@@ -135,14 +135,15 @@ class Beanstalkd:
         process.stderr.close()
 
     def _answers(self) -> bool:
-        # A reply and not only a connection: the server listens before it has read its binlog.
+        # A reply and not only a connection: the server listens before it has read its binlog. And
+        # our server's reply: another one may have the port.
         family = socket.AF_UNIX if self._unix else socket.AF_INET
         with socket.socket(family) as probe:
             probe.settimeout(_PATIENCE)
             try:
                 probe.connect(str(self._unix) if self._unix else ("127.0.0.1", self._port))
-                probe.sendall(b"list-tube-used\r\n")
-                return probe.recv(64).startswith(b"USING")
+                probe.sendall(b"stats\r\n")
+                return b"pid: %d\n" % self.pid in probe.recv(4096)
             except OSError:
                 return False
 
