@@ -34,6 +34,8 @@ crashes = 0, ttr = ?, expires = ?, body = ? WHERE number = ?
 _PAUSE = "INSERT OR REPLACE INTO pauses (queue, until) VALUES (?, ?)"
 _RESUME = "DELETE FROM pauses WHERE queue = ?"
 _READY_COUNT = "SELECT count(*) FROM jobs WHERE state = 0 AND queue = ?"
+# An operator holds no jobs, so every lease that has ended is somebody else's.
+_NOBODY = -1
 _KICKED = (State.BURIED, State.DELAYED, State.SCHEDULED)
 
 
@@ -155,7 +157,7 @@ class SQLiteAdmin:
         self._database.close()
 
     def _dead(self, connection: sqlite3.Connection) -> set[int]:
-        return set(self._upkeep.dead_holders(connection, -1))
+        return set(self._upkeep.dead_holders(connection, _NOBODY))
 
     def _look(self, work: Callable[[sqlite3.Connection, Moment], T]) -> T:
         now = self._upkeep.now()
@@ -175,7 +177,7 @@ class SQLiteAdmin:
 
         def change(connection: sqlite3.Connection, ready: Ready) -> T:
             # First what should have happened by itself: a dead worker's job can be deleted.
-            self._upkeep.promote(connection, ready, now)
+            self._upkeep.promote(connection, ready, now, me=_NOBODY)
             self._upkeep.take_back(connection, ready, self._dead(connection))
             return work(connection, ready)
 

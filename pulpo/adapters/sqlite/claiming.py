@@ -27,7 +27,7 @@ def look(
 ) -> Look:
     """Look for ready jobs without keeping anybody from writing."""
     served, soonest = _unpaused(connection, queues, now)
-    delayed, scheduled, lease = connection.execute(sql.NEXT_DUE).fetchone()
+    delayed, scheduled, lease = connection.execute(sql.NEXT_DUE, (me,)).fetchone()
     for moment, clock in ((delayed, now.boot), (scheduled, now.wall), (lease, now.boot)):
         if moment is not None:
             soonest = min(soonest, moment - clock)
@@ -47,7 +47,7 @@ def claim(
     look_for_dead: bool,
 ) -> list[Job]:
     """Reserve the most urgent ready jobs for an owner, up to `limit`."""
-    upkeep.promote(connection, ready, now)
+    upkeep.promote(connection, ready, now, me=owner)
     served, _ = _unpaused(connection, queues, now)
     rows = _first(connection, served, limit)
     if len(rows) < limit and look_for_dead:

@@ -84,15 +84,19 @@ def is_ready(queues: int) -> str:
     return f"SELECT {each}"
 
 
-# When the next job changes by itself: a delay ends, a date comes, a lease ends.
+# When the next job changes by itself: a delay ends, a date comes, somebody else's lease ends. Our
+# own do not: we are alive, and must not be handed again what we still run.
 _NEXT = "(SELECT moment FROM jobs WHERE state = {} AND moment IS NOT NULL ORDER BY moment LIMIT 1)"
-NEXT_DUE = f"SELECT {_NEXT.format(1)}, {_NEXT.format(2)}, {_NEXT.format(3)}"
+_OTHERS = "3 AND owner <> ?"
+NEXT_DUE = f"SELECT {_NEXT.format(1)}, {_NEXT.format(2)}, {_NEXT.format(_OTHERS)}"
 
 DUE = """
 SELECT number, queue FROM jobs WHERE state = ? AND moment <= ? ORDER BY moment LIMIT 1000
 """
 PROMOTE = "UPDATE jobs SET state = 0, moment = NULL, due_wall = NULL WHERE number = ?"
-EXPIRED = "SELECT number, queue FROM jobs WHERE state = 3 AND moment <= ? LIMIT 1000"
+EXPIRED = """
+SELECT number, queue FROM jobs WHERE state = 3 AND moment <= ? AND owner <> ? LIMIT 1000
+"""
 HOLDERS = "SELECT DISTINCT owner FROM jobs WHERE state = 3 AND moment IS NOT NULL"
 HELD = """
 SELECT number, queue FROM jobs WHERE state = 3 AND moment IS NOT NULL AND owner = ?

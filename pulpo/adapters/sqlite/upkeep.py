@@ -35,9 +35,11 @@ class Upkeep:
         self._last = now.boot
         return now
 
-    def promote(self, connection: sqlite3.Connection, ready: Ready, now: Moment) -> None:
-        """Make ready what is due by now, and what was held beyond its lease."""
-        delayed, scheduled, lease = connection.execute(sql.NEXT_DUE).fetchone()
+    def promote(
+        self, connection: sqlite3.Connection, ready: Ready, now: Moment, *, me: int
+    ) -> None:
+        """Make ready what is due by now, and what others held beyond their lease."""
+        delayed, scheduled, lease = connection.execute(sql.NEXT_DUE, (me,)).fetchone()
         if delayed is not None and delayed <= now.boot:
             due = connection.execute(sql.DUE, (State.DELAYED, now.boot)).fetchall()
             _change(connection, ready, sql.PROMOTE, due)
@@ -45,7 +47,7 @@ class Upkeep:
             due = connection.execute(sql.DUE, (State.SCHEDULED, now.wall)).fetchall()
             _change(connection, ready, sql.PROMOTE, due)
         if lease is not None and lease <= now.boot:
-            over = connection.execute(sql.EXPIRED, (now.boot,)).fetchall()
+            over = connection.execute(sql.EXPIRED, (now.boot, me)).fetchall()
             _change(connection, ready, sql.TAKE_BACK, over)
 
     def dead_holders(self, connection: sqlite3.Connection, me: int) -> list[int]:
