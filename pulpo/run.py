@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import UTC, datetime
+from threading import Lock
 from typing import TYPE_CHECKING
 
 from pulpo.envelope import Envelope
@@ -35,9 +37,12 @@ class Run:
         "job",
         "job_type",
         "lost",
+        "over_time",
         "queue",
+        "shield",
         "started",
         "started_at",
+        "taken",
     )
 
     def __init__(self, job: Job, envelope: Envelope, job_type: JobType) -> None:
@@ -55,6 +60,12 @@ class Run:
         self.started = 0.0
         self.started_at = 0.0
         self.call: Callable[[], object] | None = None
+        #: True once the run was told that its `timeout` is over.
+        self.over_time = False
+        #: Monotonic seconds at which it was handed to a pool.
+        self.taken = 0.0
+        #: Held while pulpo itself works in the handler's thread: no time limit is raised then.
+        self.shield: Lock | None = None
 
     @property
     def type(self) -> str:
@@ -91,3 +102,14 @@ def current_job() -> Run:
     if run is None:
         raise UsageError("current_job() is only known inside a handler that a worker runs")
     return run
+
+
+@contextmanager
+def shielded() -> Iterator[None]:
+    """Keep the time limit of the current run out of a block that must not be cut in two."""
+    run = CURRENT.get(None)
+    if run is None or run.shield is None:
+        yield
+        return
+    with run.shield:
+        yield

@@ -1,0 +1,94 @@
+"""A worker process from its first to its last line.
+
+Loads the user's code, drives one worker, and ends: by itself after a stop or a burst, at once at
+the second signal, with its supervisor whatever happens.
+"""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import signal
+import sys
+from collections.abc import Callable
+
+from pulpo.adapter import QueueAdapter
+from pulpo.clock import SystemClock
+from pulpo.errors import LoadError
+from pulpo.system import die_with_parent
+from pulpo.worker.banner import describe
+from pulpo.worker.journal import Journal, log_format
+from pulpo.worker.loop import Worker
+from pulpo.worker.report import Reporter
+from pulpo.worker.settings import WorkerParts, WorkerSettings
+
+__all__ = ["run_child"]
+
+
+def run_child(
+    load: Callable[[], WorkerParts], settings: WorkerSettings, report_fd: int, supervisor: int
+) -> None:
+    """Be a worker process; never returns."""
+    code = 1
+    try:
+        os.setpgid(0, 0)  # a group of its own, so that its own children can be ended with it
+        die_with_parent()
+        if os.getppid() != supervisor:
+            os._exit(1)
+        signal.signal(
+            signal.SIGINT, signal.SIG_IGN
+        )  # ^C reaches the supervisor, which passes it on
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        code = _work(load, settings, Reporter(report_fd))
+    except BrokenPipeError:
+        code = 1  # the supervisor is gone
+    except BaseException:  # told here, since nobody is above us
+        logging.getLogger("pulpo.worker").exception("the worker process failed")
+    finally:
+        os._exit(code)
+
+
+def _work(load: Callable[[], WorkerParts], settings: WorkerSettings, reporter: Reporter) -> int:
+    clock = SystemClock()
+    try:
+        parts = load()
+    except LoadError as error:
+        reporter.tell(load_error=error.shown, exit_code=error.exit_code)
+        return 0
+    log_format(settings.log_format, verbose=settings.verbose)
+    adapter = parts.engine.adapter()
+    worker = Worker(
+        adapter,
+        parts,
+        settings,
+        clock=clock,
+        journal=Journal(clock, format=settings.log_format),
+        beat=lambda: reporter.beat(clock.monotonic()),
+    )
+    _stop_on_sigterm(worker)
+    reporter.tell(ready=describe(parts, settings))
+    all_done = worker.run()
+    return _end(adapter, all_done=all_done)
+
+
+def _stop_on_sigterm(worker: Worker) -> None:
+    def stop(*_: object) -> None:
+        # The second signal: now. The jobs go back as this process's sockets and locks close.
+        signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
+        worker.stop()
+
+    signal.signal(signal.SIGTERM, stop)
+
+
+def _end(adapter: QueueAdapter, *, all_done: bool) -> int:
+    if not all_done:
+        # Jobs still run in our threads. Closing first would start their second run beside them.
+        os._exit(0)
+    adapter.close()
+    # The user's: a forked process has no other end that would run them.
+    atexit._run_exitfuncs()  # noqa: SLF001
+    sys.stdout.flush()
+    sys.stderr.flush()
+    return 0

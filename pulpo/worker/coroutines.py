@@ -1,0 +1,130 @@
+"""The event loop on which `async def` handlers run, in a thread of its own.
+
+asyncio is loaded, and the thread started, with the first such job. Decides nothing.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from pulpo.clock import Clock
+from pulpo.errors import JobTimeoutError
+from pulpo.run import Run
+from pulpo.worker.decide import Raised
+from pulpo.worker.execute import Finished, execute_async
+
+if TYPE_CHECKING:
+    import asyncio
+
+__all__ = ["CoroutinePool"]
+
+
+class CoroutinePool:
+    """Runs coroutines; the worker's loop thread calls everything here.
+
+    `finished` is called from the event loop's thread when a result is there to be taken.
+    """
+
+    def __init__(self, size: int, clock: Clock, finished: Callable[[], None]) -> None:
+        self.size = size
+        self._clock = clock
+        self._finished = finished
+        self._outbox: deque[Finished] = deque()
+        self._runs: dict[Run, asyncio.Task[None] | None] = {}
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._thread: threading.Thread | None = None
+        self._rung = False
+
+    @property
+    def in_hand(self) -> int:
+        """How many runs were submitted and are not finished."""
+        return len(self._runs)
+
+    def submit(self, runs: Sequence[Run]) -> None:
+        """Start runs, all of them at once."""
+        now = self._clock.monotonic()
+        for run in runs:
+            run.taken = now
+            self._runs[run] = None
+        self._event_loop().call_soon_threadsafe(self._start, runs)
+
+    def take_finished(self) -> list[Finished]:
+        """Return what has finished since the last call."""
+        outbox = self._outbox
+        self._rung = False  # before the look: what comes after it rings again
+        done = [outbox.popleft() for _ in range(len(outbox))]
+        return [finished for finished in done if self._runs.pop(finished.run, self) is not self]
+
+    def running(self) -> list[Run]:
+        """Return the runs that have begun."""
+        return [run for run in list(self._runs) if run.started]
+
+    def interrupt(self, run: Run) -> None:
+        """Cancel a run whose time is over; it may clean up, and swallow that too."""
+        run.over_time = True
+        self.cancel(run)
+
+    def cancel(self, run: Run) -> None:
+        """Cancel a run whose outcome nobody wants any more."""
+        if self._loop is not None:
+            self._loop.call_soon_threadsafe(self._cancel, run)
+
+    def give_up(self, run: Run) -> None:
+        """Forget a run that cannot be stopped; whatever it returns is dropped."""
+        self._runs.pop(run, None)
+
+    def stop(self) -> None:
+        """End the event loop, once nothing runs on it."""
+        if self._loop is not None and self._thread is not None:
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(1.0)
+
+    def _event_loop(self) -> asyncio.AbstractEventLoop:
+        if self._loop is None:
+            # Half a worker's start-up time, and many have no coroutine at all.
+            import asyncio  # noqa: PLC0415
+
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(
+                target=self._serve, args=(self._loop,), name="pulpo-async", daemon=True
+            )
+            self._thread.start()
+        return self._loop
+
+    def _serve(self, loop: asyncio.AbstractEventLoop) -> None:
+        import asyncio  # noqa: PLC0415
+
+        asyncio.set_event_loop(loop)
+        try:
+            loop.run_forever()
+        finally:
+            loop.run_until_complete(loop.shutdown_asyncgens())
+            loop.close()
+
+    def _start(self, runs: Sequence[Run]) -> None:
+        assert self._loop is not None
+        for run in runs:
+            self._runs[run] = self._loop.create_task(self._run(run))
+
+    def _cancel(self, run: Run) -> None:
+        task = self._runs.get(run)
+        if task is not None:
+            task.cancel()
+
+    async def _run(self, run: Run) -> None:
+        done = await execute_async(run, self._clock)
+        if run.over_time and _was_cancelled(done.result):
+            done = done._replace(result=Raised(JobTimeoutError()))
+        self._outbox.append(done)
+        if not self._rung:
+            self._rung = True
+            self._finished()
+
+
+def _was_cancelled(result: object) -> bool:
+    import asyncio  # noqa: PLC0415
+
+    return isinstance(result, Raised) and isinstance(result.error, asyncio.CancelledError)

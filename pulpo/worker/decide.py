@@ -1,0 +1,171 @@
+"""What becomes of a job once its handler has spoken, or could not be asked.
+
+Pure: no clock, no queue, no randomness; who asks supplies the time and the spread. When a failed
+job runs again is said in `pulpo.retry`; how a verdict reaches the queue, in `pulpo.worker.rewrite`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum
+
+from pulpo.duration import as_text, seconds
+from pulpo.errors import TransientError
+from pulpo.job import Verb
+from pulpo.outcome import Bury, Cancel, Retry, Snooze
+from pulpo.retry import RetryPolicy, default_backoff
+from pulpo.worker.story import as_line, tell
+
+__all__ = ["Ending", "Raised", "Verdict", "decide"]
+
+LONGEST_BOUNCE = 60.0
+BOUNCES_END = 86_400.0
+DECODING_TRIES = 5
+
+
+class Ending(Enum):
+    """How a run ended, as logs and counters call it."""
+
+    SUCCESS = "success"
+    RETRIED = "retried"
+    SNOOZED = "snoozed"
+    CANCELLED = "cancelled"
+    BURIED = "buried"
+    EXPIRED = "expired"
+    BOUNCED = "bounced"
+    RELEASED = "released"
+    LOST = "lost"
+
+
+@dataclass(frozen=True, slots=True)
+class Raised:
+    """What a handler raised, apart from what it returned: an exception may also be a value."""
+
+    error: BaseException
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What to do with a job.
+
+    `failures`, `bounces` and `bounced` are the new values of these headers, `error` is added to
+    its story in full, `reason` is one line for the log.
+    """
+
+    ending: Ending
+    verb: Verb
+    delay: float = 0.0
+    failures: int = 0
+    bounces: int = 0
+    bounced: float | None = None
+    error: str = ""
+    reason: str = ""
+
+
+SUCCESS = Verdict(Ending.SUCCESS, Verb.DELETE)
+EXPIRED = Verdict(Ending.EXPIRED, Verb.DELETE, reason="expired before it was run")
+RELEASED = Verdict(Ending.RELEASED, Verb.RELEASE)
+LOST = Verdict(Ending.LOST, Verb.DELETE, reason="the lease was lost; somebody else runs it")
+
+
+def decide(
+    result: object, policy: RetryPolicy, *, failures: int, spread: float, at_least: float = 0.0
+) -> Verdict:
+    """Return what becomes of a job whose handler returned a value or `Raised` an error.
+
+    `failures` are those before this run, `spread` is -1.0 to 1.0, `at_least` the shortest delay
+    before another run, in seconds.
+    """
+    match result:
+        case Raised(error):
+            return _after_error(error, policy, failures + 1, spread, at_least)
+        case Retry(delay, reason):
+            told = reason or "the handler asked for a retry"
+            given = None if delay is None else seconds(delay, "delay")
+            error = TransientError(told)
+            return _retry(error, told, policy, failures + 1, spread, at_least, given)
+        case Snooze(delay):
+            wait = max(seconds(delay, "delay"), at_least)
+            reason = f"again in {as_text(wait)}"
+            return Verdict(Ending.SNOOZED, Verb.REPLACE, wait, failures, reason=reason)
+        case Bury(reason):
+            told = reason or "the handler asked to bury it"
+            return _bury(told, told, failures + 1)
+        case Cancel(reason):
+            return Verdict(Ending.CANCELLED, Verb.DELETE, reason=as_line(reason))
+        case _:
+            return SUCCESS
+
+
+def bounce(
+    reason: str, *, bounces: int, bounced: float | None, now: float, spread: float
+) -> Verdict:
+    """Return what becomes of a job that this code does not know: it waits for the code that does.
+
+    `now` and `bounced`, the first time, are seconds since the epoch.
+    """
+    first = now if bounced is None else bounced
+    if now - first > BOUNCES_END:
+        return _bury(f"{reason}, for a day", f"{reason}, for a day", 0)
+    delay = min(2.0 ** min(bounces, 10), LONGEST_BOUNCE) * (1 + 0.1 * spread)
+    return Verdict(
+        Ending.BOUNCED, Verb.REPLACE, delay, bounces=bounces + 1, bounced=first, reason=reason
+    )
+
+
+def undecodable(error: Exception, *, failures: int, spread: float) -> Verdict:
+    """Return what becomes of bytes that are no job: a few more tries, then put aside."""
+    tries = failures + 1
+    if tries >= DECODING_TRIES:
+        reason = f"undecodable after {tries} tries: {error}"
+        return _bury(reason, reason, tries)
+    delay = 2.0**tries * (1 + 0.1 * spread)
+    reason = f"undecodable: {error}"
+    return Verdict(Ending.RETRIED, Verb.REPLACE, delay, tries, error=reason, reason=reason)
+
+
+def unsigned(error: Exception, *, failures: int) -> Verdict:
+    """Return what becomes of a job that nobody with a key has signed: buried, never run."""
+    return _bury(str(error), str(error), failures + 1)
+
+
+def _after_error(
+    error: BaseException, policy: RetryPolicy, failures: int, spread: float, at_least: float
+) -> Verdict:
+    text = tell(error)
+    if not policy.is_transient(error):
+        return _bury(text, as_line(text), failures)
+    given: float | None = None
+    if isinstance(error, TransientError) and error.delay is not None:
+        try:
+            given = seconds(error.delay, "delay")
+        except ValueError as wrong:
+            text = f"{text}\n{wrong}"
+    return _retry(error, text, policy, failures, spread, at_least, given)
+
+
+def _retry(
+    error: BaseException,
+    text: str,
+    policy: RetryPolicy,
+    failures: int,
+    spread: float,
+    at_least: float,
+    given: float | None,
+) -> Verdict:
+    line = as_line(text)
+    if not policy.allows(failures):
+        return _bury(text, f"out of retries after {failures} failures: {line}", failures)
+    if given is None:
+        try:
+            given = policy.delay(failures, error, spread=spread)
+        except Exception as wrong:  # noqa: BLE001  # a backoff function is the user's code
+            given = default_backoff(failures)
+            text = f"{text}\nits backoff raised {type(wrong).__name__}: {wrong}"
+    delay = max(given, at_least)
+    reason = f"again in {as_text(delay)}: {line}"
+    return Verdict(Ending.RETRIED, Verb.REPLACE, delay, failures, error=text, reason=reason)
+
+
+def _bury(text: str, reason: str, failures: int) -> Verdict:
+    return Verdict(Ending.BURIED, Verb.BURY, failures=failures, error=text, reason=as_line(reason))

@@ -1,0 +1,54 @@
+"""Calling a handler: the one place where foreign code runs.
+
+Anything may come out of it, and nothing of that may reach the worker but as a value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable
+from typing import NamedTuple, cast
+
+from pulpo.clock import Clock
+from pulpo.run import CURRENT, Run
+from pulpo.worker.decide import Raised
+
+__all__ = ["Finished", "execute", "execute_async"]
+
+
+class Finished(NamedTuple):
+    """A run that is over: what it returned, or `Raised`, and the monotonic second of its end."""
+
+    run: Run
+    result: object
+    ended: float
+
+
+def execute(run: Run, clock: Clock) -> Finished:
+    """Run a plain handler in this thread."""
+    token = CURRENT.set(run)
+    _begin(run, clock)
+    result: object
+    try:
+        result = run.call()  # type: ignore[misc]  # opened runs have a call
+    except BaseException as error:  # noqa: BLE001  # SystemExit too must not end the worker
+        result = Raised(error)
+    finally:
+        CURRENT.reset(token)
+    return Finished(run, result, clock.monotonic())
+
+
+async def execute_async(run: Run, clock: Clock) -> Finished:
+    """Run an `async def` handler on this event loop."""
+    CURRENT.set(run)  # a task has a context of its own
+    _begin(run, clock)
+    result: object
+    try:
+        result = await cast(Awaitable[object], run.call())  # type: ignore[misc]
+    except BaseException as error:  # noqa: BLE001  # a cancelled task as well has a verdict
+        result = Raised(error)
+    return Finished(run, result, clock.monotonic())
+
+
+def _begin(run: Run, clock: Clock) -> None:
+    run.started_at = clock.wall()
+    run.started = clock.monotonic()

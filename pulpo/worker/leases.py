@@ -1,0 +1,50 @@
+"""Which leases are due for renewal, and which runs are over their time.
+
+Pure bookkeeping on monotonic seconds that the caller supplies: touching and interrupting are the
+loop's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from pulpo.run import Run
+
+__all__ = ["Leases", "over_time"]
+
+
+class Leases:
+    """When each held job was last reserved or renewed."""
+
+    def __init__(self) -> None:
+        self._renewed: dict[int, float] = {}
+
+    def begin(self, run: Run, now: float) -> None:
+        """Note a lease that began just now."""
+        self._renewed[run.job.number] = now
+
+    def end(self, number: int) -> None:
+        """Forget a lease."""
+        self._renewed.pop(number, None)
+
+    def due(self, runs: Iterable[Run], now: float) -> list[Run]:
+        """Return the runs whose lease is a third over: two more tries before it ends."""
+        return [
+            run
+            for run in runs
+            if not run.lost and now - self._renewed.get(run.job.number, now) >= lease(run) / 3
+        ]
+
+    def overdue(self, run: Run, now: float) -> bool:
+        """Tell whether a lease was not confirmed for its whole length."""
+        return now - self._renewed.get(run.job.number, now) > lease(run)
+
+
+def lease(run: Run) -> float:
+    """Return the length of a run's lease in seconds."""
+    return run.envelope.ttr if run.job.ttr is None else run.job.ttr
+
+
+def over_time(runs: Iterable[Run], now: float) -> list[Run]:
+    """Return the runs that have begun and are over the `timeout` of their type."""
+    return [run for run in runs if run.started and now - run.started > run.job_type.timeout]

@@ -1,0 +1,57 @@
+"""What a worker process tells its supervisor through a pipe: it lives, is ready, or cannot load.
+
+One JSON object a line. The pipe is a lease in both directions: a process whose supervisor is gone
+gets a broken pipe at its next beat.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+
+__all__ = ["Reporter", "Reports"]
+
+BEAT_EVERY = 1.0
+
+
+class Reporter:
+    """The writing end, in the worker process."""
+
+    def __init__(self, fd: int) -> None:
+        self._fd = fd
+        self._next = 0.0
+
+    def beat(self, now: float) -> None:
+        """Say that the loop is alive, at most once a second; `now` is monotonic.
+
+        Raises `BrokenPipeError` when the supervisor is gone.
+        """
+        if now >= self._next:
+            self._next = now + BEAT_EVERY
+            # A full pipe means a supervisor that does not read: its business, not the loop's.
+            with contextlib.suppress(BlockingIOError):
+                os.write(self._fd, b"{}\n")
+
+    def tell(self, **facts: object) -> None:
+        """Send facts."""
+        os.write(self._fd, json.dumps(facts).encode() + b"\n")
+
+
+class Reports:
+    """The reading end, in the supervisor."""
+
+    def __init__(self, fd: int) -> None:
+        self.fd = fd
+        self._buffer = b""
+
+    def read(self) -> list[dict[str, object]]:
+        """Return what was told since; empty objects are beats."""
+        with contextlib.suppress(BlockingIOError):
+            self._buffer += os.read(self.fd, 65_536)
+        *lines, self._buffer = self._buffer.split(b"\n")
+        return [json.loads(line) for line in lines]
+
+    def close(self) -> None:
+        """Close the reading end."""
+        os.close(self.fd)

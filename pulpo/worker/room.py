@@ -1,0 +1,83 @@
+"""How many jobs a worker takes: what is free, and a little ahead of it for very short jobs.
+
+What is reserved beyond the free slots is bounded in time, about 10 ms of measured work: more would
+hold jobs that another worker could run, and let an urgent job wait behind them.
+"""
+
+from __future__ import annotations
+
+import math
+
+from pulpo.registry import Registry
+from pulpo.run import Run
+from pulpo.worker.coroutines import CoroutinePool
+from pulpo.worker.execute import Finished
+from pulpo.worker.settings import WorkerSettings
+from pulpo.worker.threads import ThreadPool
+
+__all__ = ["Room"]
+
+AHEAD = 0.010
+MOST_AHEAD = 256
+# Waking a second thread pays only for more work than this, in seconds.
+WORTH_A_THREAD = 0.001
+
+
+class Room:
+    """Free slots by queue, and the measured length of a plain handler's run."""
+
+    def __init__(
+        self,
+        registry: Registry,
+        settings: WorkerSettings,
+        threads: ThreadPool,
+        coroutines: CoroutinePool,
+    ) -> None:
+        self._threads = threads
+        self._coroutines = coroutines
+        self.queues = settings.queues or tuple(registry.queues())
+        every = {job_type.is_async for job_type in registry} or {False}
+        own: dict[str, set[bool]] = {}
+        for job_type in registry:
+            own.setdefault(job_type.queue, set()).add(job_type.is_async)
+        #: For each queue, whether plain and whether async handlers are to be expected.
+        self._kinds = {queue: own.get(queue, every) for queue in self.queues}
+        self._seconds = AHEAD
+
+    def now(self) -> tuple[tuple[str, ...], int]:
+        """Return the queues that there is room for, and for how many jobs.
+
+        A queue has the room of the smaller pool among its kinds: its next job may be of either.
+        """
+        plain, coroutine = self._plain(), self._coroutines.size - self._coroutines.in_hand
+        rooms = {
+            queue: min(coroutine if kind else plain for kind in kinds)
+            for queue, kinds in self._kinds.items()
+        }
+        open_queues = tuple(queue for queue, room in rooms.items() if room > 0)
+        return open_queues, min((rooms[queue] for queue in open_queues), default=0)
+
+    def for_one_more(self, run: Run, chosen: int) -> bool:
+        """Tell whether a run fits its pool, beside those chosen before it."""
+        if run.job_type.is_async:
+            return self._coroutines.in_hand + chosen < self._coroutines.size
+        return self._plain() - chosen > 0
+
+    def hands_for(self, count: int) -> int:
+        """Return how many threads to wake for so many runs."""
+        return min(max(math.ceil(count * self._seconds / WORTH_A_THREAD), 1), count)
+
+    def learn(self, finished: Finished) -> None:
+        """Take the length of a run into account."""
+        self._seconds += 0.1 * (finished.ended - finished.run.started - self._seconds)
+
+    def learn_slow(self) -> None:
+        """Take into account that something runs for long: nothing more is taken ahead for now."""
+        self._seconds = max(self._seconds, AHEAD)
+
+    def _plain(self) -> int:
+        threads = self._threads
+        ahead = (
+            min(int(AHEAD / max(self._seconds, 1e-6)), MOST_AHEAD) if self._seconds < AHEAD else 0
+        )
+        return threads.size - threads.in_hand + ahead
