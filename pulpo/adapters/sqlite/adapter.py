@@ -137,6 +137,7 @@ class SQLiteAdapter:
     # Putting
 
     def _insert(self, jobs: Sequence[NewJob]) -> None:
+        self._database.connection  # noqa: B018  # makes the folder whose disk is looked at
         if full := self._room.refusal(sum(len(job.body) for job in jobs)):
             raise full
         now = self._upkeep.now()
