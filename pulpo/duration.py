@@ -42,7 +42,10 @@ def _raw_seconds(value: Duration, name: str) -> float:
         return _parse(value, name)
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise WrongTypeError(f"{name} must be seconds, a timedelta or text like '5m': {value!r}")
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _parse(text: str, name: str) -> float:

@@ -95,7 +95,8 @@ class QueueURL:
 
 def mask(text: object) -> str:
     """Return a URL with passwords and secret options as `***`."""
-    shown = re.sub(r"(?<=://)([^/@:]*):[^@/]*@", r"\1:***@", str(text))
+    # Up to the last @: a password that is not quoted as it should be must not show either.
+    shown = re.sub(r"(?<=://)([^/@:?#]*):[^?#]*@", r"\1:***@", str(text))
     return re.sub(
         r"([?&])([^=&]+)=([^&]*)",
         lambda m: f"{m[1]}{m[2]}=***" if _SECRET.search(m[2]) else m[0],

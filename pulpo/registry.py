@@ -60,6 +60,9 @@ class Registry:
                 raise DuplicateJobTypeError(
                     f"job type {name!r} is taken by {other.source}; {job_type.source} needs another"
                 )
+        before = self._types.get(job_type.type)
+        for name in before.aliases if before else ():
+            del self._names[name]
         self._types[job_type.type] = job_type
         for name in (job_type.type, *job_type.aliases):
             self._names[name] = job_type
