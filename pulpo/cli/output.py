@@ -66,7 +66,7 @@ def for_people(heads: Sequence[str], rows: Sequence[Sequence[str]], *, right: st
     cells = [[escape(cell) for cell in row] for row in rows]
     widths = [max(map(len, column)) for column in zip(heads, *cells, strict=True)]
     in_colour = wants_colour()
-    lines = [_aligned([head.upper() for head in heads], widths, right, in_colour=False)]
+    lines = [_aligned(heads, widths, right, in_colour=False)]
     lines[0] = click.style(lines[0], bold=True) if in_colour else lines[0]
     lines += [_aligned(row, widths, right, in_colour=in_colour) for row in cells]
     return "\n".join(lines)

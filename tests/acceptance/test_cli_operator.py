@@ -54,7 +54,7 @@ def test_stats_count_ready_delayed_and_buried_jobs(pulpo: CommandLine) -> None:
     counted = {"ready": 1, "delayed": 1, "reserved": 0, "buried": 1, "paused": False}
     assert counted == stats(pulpo)
     table = pulpo("stats", "mail").out.splitlines()
-    assert table[0].split() == ["QUEUE", "READY", "DELAYED", "RESERVED", "BURIED", "PAUSED"]
+    assert table[0].split() == ["queue", "ready", "delayed", "reserved", "buried", "paused"]
     assert table[1].split() == ["mail", "1", "1", "0", "1", "no"]
 
 

@@ -85,6 +85,8 @@ def check_file(path: Path) -> Identity:
 
 def free_bytes(folder: Path) -> int:
     """Return how many bytes a process without privileges can still write to this disk."""
+    while not folder.exists():  # the first write makes it, on its parent's disk
+        folder = folder.parent
     found = os.statvfs(folder)
     return found.f_bavail * found.f_frsize
 

@@ -48,7 +48,7 @@ def test_a_line_of_json_is_printable_ascii_and_reads_back(value: object) -> None
 def test_numbers_are_aligned_to_the_right_and_text_to_the_left() -> None:
     table = for_people(("queue", "ready"), [("mail", "7"), ("a", "1234")], right=" r")
 
-    assert table.splitlines() == ["QUEUE  READY", "mail       7", "a       1234"]
+    assert table.splitlines() == ["queue  ready", "mail       7", "a       1234"]
 
 
 def test_a_cell_with_a_line_break_stays_one_row() -> None:
