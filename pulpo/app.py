@@ -6,7 +6,7 @@ What is written on the wire is decided in `pulpo.publishing`, what a job functio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack, overload
 
@@ -16,19 +16,23 @@ from pulpo.clock import Clock, SystemClock
 from pulpo.codec import Codec
 from pulpo.configuration import find_settings, find_url, signing_keys
 from pulpo.connections import Connections
+from pulpo.duration import Duration, seconds
 from pulpo.errors import ConfigurationError, UsageError, WrongTypeError
 from pulpo.handlers import AnyHandler, configured_types, declared_types, handler_type
+from pulpo.identity import check_queue
 from pulpo.job import NewJob
 from pulpo.message import Message
 from pulpo.options import JobOptions, check_known
 from pulpo.publishing import JobRef, check_message, check_messages, new_job, put
 from pulpo.queue_url import mask
 from pulpo.registry import JobType, Registry
+from pulpo.run import CURRENT
 
 if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from pulpo.embedded import EmbeddedWorker
     from pulpo.function import JobFunction
 
 __all__ = ["Pulpo"]
@@ -158,8 +162,7 @@ class Pulpo:
         `QueueUnavailableError` when the job is certainly not queued; `PublishUncertainError` when
         no answer came: publishing the same message again is safe.
         """
-        jobs = [self._new_job(check_message(message))]
-        return put(self._connections().adapter(), jobs)[0]
+        return self._put([self._new_job(check_message(message))])[0]
 
     def publish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Publish messages in one round trip; returns their references in order.
@@ -168,7 +171,7 @@ class Pulpo:
         them, raises the first one's error; its `results` say what became of each.
         """
         jobs = self._new_jobs(messages)
-        return put(self._connections().adapter(), jobs) if jobs else []
+        return self._put(jobs) if jobs else []
 
     async def apublish(self, message: Message) -> JobRef:
         """Like `publish`; the event loop goes on meanwhile.
@@ -183,6 +186,76 @@ class Pulpo:
         """Like `publish_many`; the event loop goes on meanwhile."""
         jobs = self._new_jobs(messages)
         return await self._connections().call(lambda adapter: put(adapter, jobs)) if jobs else []
+
+    def _put(self, jobs: list[NewJob]) -> list[JobRef]:
+        run = CURRENT.get(None)
+        if run is None or run.shield is None:
+            return put(self._connections().adapter(), jobs)
+        # A handler's time limit must not strike while a command is half written.
+        with run.shield:
+            return put(self._connections().adapter(), jobs)
+
+    def run_worker(
+        self,
+        *,
+        queues: Sequence[str] = (),
+        threads: int = 8,
+        async_slots: int = 100,
+        burst: bool = False,
+        grace: Duration = 25.0,
+        log_format: str = "text",
+    ) -> bool:
+        """Run the jobs of this app in the calling thread, until interrupted.
+
+        With `burst`, until nothing is ready: for tests and scripts. Returns False where jobs were
+        still running at the end of the `grace`. See `pulpo.embedded` for what it lacks beside
+        `pulpo worker`.
+        """
+        return self._worker(queues, threads, async_slots, grace, log_format, burst=burst).run()
+
+    def start_worker(
+        self,
+        *,
+        queues: Sequence[str] = (),
+        threads: int = 8,
+        async_slots: int = 100,
+        grace: Duration = 25.0,
+        log_format: str = "text",
+    ) -> EmbeddedWorker:
+        """Run the jobs of this app in a thread beside the program, until its `stop()`.
+
+        The result is a context manager: `with app.start_worker(): ...`.
+        """
+        return self._worker(queues, threads, async_slots, grace, log_format, burst=False).start()
+
+    def _worker(
+        self,
+        queues: Sequence[str],
+        threads: int,
+        async_slots: int,
+        grace: Duration,
+        log_format: str,
+        *,
+        burst: bool,
+    ) -> EmbeddedWorker:
+        from pulpo.embedded import EmbeddedWorker  # noqa: PLC0415  # producers need no worker
+        from pulpo.worker.settings import WorkerParts, WorkerSettings  # noqa: PLC0415
+
+        settings = WorkerSettings(
+            queues=tuple(check_queue(queue) for queue in queues),
+            threads=threads,
+            async_slots=async_slots,
+            burst=burst,
+            grace=seconds(grace, "grace"),
+            log_format=log_format,
+        )
+        parts = WorkerParts(
+            engine=self.engine,
+            registry=self._registry,
+            codec=self.codec,
+            shown_url=self.shown_url,
+        )
+        return EmbeddedWorker(parts, settings, self._clock)
 
     def _new_jobs(self, messages: Iterable[Message]) -> list[NewJob]:
         return [self._new_job(message) for message in check_messages(messages)]

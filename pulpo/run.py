@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from threading import Lock
@@ -102,14 +101,3 @@ def current_job() -> Run:
     if run is None:
         raise UsageError("current_job() is only known inside a handler that a worker runs")
     return run
-
-
-@contextmanager
-def shielded() -> Iterator[None]:
-    """Keep the time limit of the current run out of a block that must not be cut in two."""
-    run = CURRENT.get(None)
-    if run is None or run.shield is None:
-        yield
-        return
-    with run.shield:
-        yield

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pulpo.adapter import Engine
 from pulpo.codec import Codec
+from pulpo.errors import UsageError, WrongTypeError
 from pulpo.registry import Registry
 
 __all__ = ["WorkerParts", "WorkerSettings"]
@@ -27,6 +28,16 @@ class WorkerSettings:
     grace: float = 25.0
     log_format: str = "text"
     verbose: bool = False
+
+    def __post_init__(self) -> None:
+        for name in ("threads", "async_slots"):
+            value = getattr(self, name)
+            if isinstance(value, bool) or not isinstance(value, int):
+                raise WrongTypeError(f"{name} must be a whole number: {value!r}")
+            if value < 1:
+                raise UsageError(f"{name} must be 1 or more: {value!r}")
+        if self.log_format not in ("text", "json"):
+            raise UsageError(f"log_format must be 'text' or 'json': {self.log_format!r}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
