@@ -52,6 +52,7 @@ class SQLiteAdapter:
         self._known: set[str] = set()
         self._synced_at = self._called_at = float("-inf")
         self._unsynced = False
+        self._fence = 0
 
     @property
     def capabilities(self) -> Capabilities:
@@ -202,10 +203,12 @@ class SQLiteAdapter:
                 queues,
                 limit=limit,
                 owner=owner,
+                fence=self._fence,
                 now=now,
                 look_for_dead=look_for_dead,
             )
 
+        self._fence += 1
         synced = now.boot - self._synced_at >= _BETWEEN_SYNCS
         try:
             result = self._database.write(trade, synced=synced)

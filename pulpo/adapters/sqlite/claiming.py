@@ -26,11 +26,14 @@ def look(
     connection: sqlite3.Connection, upkeep: Upkeep, queues: Sequence[str], me: int, now: Moment
 ) -> Look:
     """Look for ready jobs without keeping anybody from writing."""
-    served, soonest = _unpaused(connection, queues, now)
-    delayed, scheduled, lease = connection.execute(sql.NEXT_DUE, (me,)).fetchone()
+    served, soonest = queues, float("inf")
+    delayed, scheduled, lease, paused = connection.execute(sql.NEXT_DUE, (me,)).fetchone()
     for moment, clock in ((delayed, now.boot), (scheduled, now.wall), (lease, now.boot)):
         if moment is not None:
             soonest = min(soonest, moment - clock)
+    if paused:
+        served, end = _unpaused(connection, queues, now)
+        soonest = min(soonest, end)
     worth_it = soonest <= 0 or _any_ready(connection, served)
     return Look(worth_it or bool(upkeep.dead_holders(connection, me)), soonest)
 
@@ -43,31 +46,30 @@ def claim(
     *,
     limit: int,
     owner: int,
+    fence: int,
     now: Moment,
     look_for_dead: bool,
 ) -> list[Job]:
     """Reserve the most urgent ready jobs for an owner, up to `limit`."""
-    upkeep.promote(connection, ready, now, me=owner)
-    served, _ = _unpaused(connection, queues, now)
+    paused = upkeep.promote(connection, ready, now, me=owner)
+    served = _unpaused(connection, queues, now)[0] if paused else queues
     rows = _first(connection, served, limit)
     if len(rows) < limit and look_for_dead:
         dead = upkeep.dead_holders(connection, owner)
         if dead:
             upkeep.take_back(connection, ready, dead)
             rows = _first(connection, served, limit)
-    connection.executemany(sql.CLAIM, [(now.boot + row[3], owner, row[0]) for row in rows])
+    connection.executemany(sql.CLAIM, [(now.boot + row[3], owner, fence, row[0]) for row in rows])
     for row in rows:
         if row[1] in ready:  # made ready just now, and taken by us: nobody need wake for it
             ready[row[1]] -= 1
-    return jobs_of(rows)
+    return jobs_of(rows, fence)
 
 
 def _unpaused(
     connection: sqlite3.Connection, queues: Sequence[str], now: Moment
 ) -> tuple[Sequence[str], float]:
     paused = dict(connection.execute(sql.PAUSES).fetchall())
-    if not paused:
-        return queues, float("inf")
     ends = {queue: float("inf") if end is None else end - now.wall for queue, end in paused.items()}
     soonest = min((end for queue, end in ends.items() if queue in queues and end > 0), default=None)
     served = [queue for queue in queues if ends.get(queue, 0) <= 0]
@@ -76,7 +78,7 @@ def _unpaused(
 
 def _first(
     connection: sqlite3.Connection, queues: Sequence[str], limit: int
-) -> list[tuple[int, str, int, float, int, int, bytes]]:
+) -> list[tuple[int, str, int, float, int, bytes]]:
     rows = []
     for start in range(0, len(queues), sql.MOST_QUEUES):
         names = queues[start : start + sql.MOST_QUEUES]

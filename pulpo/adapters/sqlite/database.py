@@ -48,6 +48,7 @@ class Database:
         self.side = side_folder(path)
         self.durable = durable
         self.clock = clock
+        self._name = str(path)
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
         self._closed = False
@@ -195,7 +196,7 @@ class Database:
 
     def check_file(self) -> None:
         """Raise `QueueUnavailableError` where the file is not the one that was opened."""
-        found = identity(self.path)
+        found = identity(self._name)
         if found != self._identity:
             what = "removed" if found is None else "replaced"
             raise QueueUnavailableError(
@@ -229,7 +230,7 @@ class Database:
         """
         connection.execute("PRAGMA busy_timeout = 0")  # a reader in the way: later, not 5 s now
         try:
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
         except sqlite3.OperationalError:  # no room on the disk, or locked: what we did is done
             busy = 1
         finally:

@@ -114,7 +114,7 @@ def too_big(job: NewJob, max_body: int) -> JobTooBigError | None:
     )
 
 
-def jobs_of(rows: Sequence[tuple[int, str, int, float, int, int, bytes]]) -> list[Job]:
+def jobs_of(rows: Sequence[tuple[int, str, int, float, int, bytes]], fence: int) -> list[Job]:
     """Return reserved jobs; the token is the fence that the reservation has given them."""
     return [
         Job(
@@ -124,7 +124,7 @@ def jobs_of(rows: Sequence[tuple[int, str, int, float, int, int, bytes]]) -> lis
             priority=priority,
             ttr=ttr,
             crashes=crashes,
-            token=fence + 1,
+            token=fence,
         )
-        for number, queue, priority, ttr, crashes, fence, body in rows
+        for number, queue, priority, ttr, crashes, body in rows
     ]

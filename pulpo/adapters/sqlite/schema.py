@@ -19,10 +19,12 @@ APPLICATION_ID = 0x70756C70
 # state: 0 ready, 1 delayed (by the boot's clock), 2 scheduled (by the wall clock), 3 reserved,
 # 4 buried. moment, in seconds on the clock of the state: due, due, end of the lease, time of
 # burial; NULL for a ready job. due_wall: when a delayed job is due if the machine starts anew
-# before. fence: grows with every reservation, so that a lost one settles nothing.
+# before. number: may be given anew after the job is gone, and the highest is the newest. That is
+# safe since no two reservations have the same owner and fence, so that a lost one settles nothing
+# (AUTOINCREMENT would cost every put one more page).
 _JOBS = """
 CREATE TABLE IF NOT EXISTS jobs (
-    number   INTEGER PRIMARY KEY AUTOINCREMENT,
+    number   INTEGER PRIMARY KEY,
     id       TEXT    NOT NULL,
     type     TEXT    NOT NULL,
     queue    TEXT    NOT NULL,

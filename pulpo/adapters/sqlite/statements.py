@@ -45,10 +45,8 @@ DELETE = f"DELETE FROM jobs {_HELD}"
 RELEASE = f"UPDATE jobs SET state = 0, moment = NULL, owner = 0 {_HELD}"
 TOUCH = f"UPDATE jobs SET moment = ? + ttr {_HELD}"
 
-CLAIM = """
-UPDATE jobs SET state = 3, moment = ?, owner = ?, fence = fence + 1 WHERE number = ?
-"""
-_SEEN = "j.number, j.queue, j.priority, j.ttr, j.crashes, j.fence, j.body"
+CLAIM = "UPDATE jobs SET state = 3, moment = ?, owner = ?, fence = ? WHERE number = ?"
+_SEEN = "j.number, j.queue, j.priority, j.ttr, j.crashes, j.body"
 _ONE_QUEUE = f"""
 SELECT {_SEEN} FROM jobs AS j WHERE j.state = 0 AND j.queue = ?
 ORDER BY j.priority, j.number LIMIT ?
@@ -88,7 +86,9 @@ def is_ready(queues: int) -> str:
 # own do not: we are alive, and must not be handed again what we still run.
 _NEXT = "(SELECT moment FROM jobs WHERE state = {} AND moment IS NOT NULL ORDER BY moment LIMIT 1)"
 _OTHERS = "3 AND owner <> ?"
-NEXT_DUE = f"SELECT {_NEXT.format(1)}, {_NEXT.format(2)}, {_NEXT.format(_OTHERS)}"
+NEXT_DUE = f"""
+SELECT {_NEXT.format(1)}, {_NEXT.format(2)}, {_NEXT.format(_OTHERS)}, EXISTS (SELECT 1 FROM pauses)
+"""
 
 DUE = """
 SELECT number, queue FROM jobs WHERE state = ? AND moment <= ? ORDER BY moment LIMIT 1000

@@ -37,9 +37,12 @@ class Upkeep:
 
     def promote(
         self, connection: sqlite3.Connection, ready: Ready, now: Moment, *, me: int
-    ) -> None:
-        """Make ready what is due by now, and what others held beyond their lease."""
-        delayed, scheduled, lease = connection.execute(sql.NEXT_DUE, (me,)).fetchone()
+    ) -> bool:
+        """Make ready what is due by now, and what others held beyond their lease.
+
+        Returns whether any queue is paused, since that is known on the way.
+        """
+        delayed, scheduled, lease, paused = connection.execute(sql.NEXT_DUE, (me,)).fetchone()
         if delayed is not None and delayed <= now.boot:
             due = connection.execute(sql.DUE, (State.DELAYED, now.boot)).fetchall()
             _change(connection, ready, sql.PROMOTE, due)
@@ -49,6 +52,7 @@ class Upkeep:
         if lease is not None and lease <= now.boot:
             over = connection.execute(sql.EXPIRED, (now.boot, me)).fetchall()
             _change(connection, ready, sql.TAKE_BACK, over)
+        return bool(paused)
 
     def dead_holders(self, connection: sqlite3.Connection, me: int) -> list[int]:
         """Return the owners that hold jobs and live no more."""
