@@ -38,6 +38,7 @@ class Run:
         "lost",
         "over_time",
         "queue",
+        "renewed",
         "shield",
         "started",
         "started_at",
@@ -63,6 +64,8 @@ class Run:
         self.over_time = False
         #: Monotonic seconds at which it was handed to a pool.
         self.taken = 0.0
+        #: Monotonic seconds at which its lease began or was last renewed.
+        self.renewed = 0.0
         #: Held while pulpo itself works in the handler's thread: no time limit is raised then.
         self.shield: Lock | None = None
 

@@ -76,6 +76,8 @@ def decide(
     `failures` are those before this run, `spread` is -1.0 to 1.0, `at_least` the shortest delay
     before another run, in seconds.
     """
+    if result is None:  # nearly always
+        return SUCCESS
     match result:
         case Raised(error):
             return _after_error(error, policy, failures + 1, spread, at_least)

@@ -6,10 +6,11 @@ payload forges a line or drives a terminal. Knows outcomes, not how they came ab
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -21,75 +22,87 @@ from pulpo.worker.decide import Ending, Verdict
 __all__ = ["Journal", "log_format"]
 
 _LEVELS = {
-    Ending.RETRIED: "WARNING",
-    Ending.BURIED: "ERROR",
-    Ending.BOUNCED: "WARNING",
-    Ending.LOST: "WARNING",
-    Ending.EXPIRED: "WARNING",
+    Ending.RETRIED.value: "WARNING",
+    Ending.BURIED.value: "ERROR",
+    Ending.BOUNCED.value: "WARNING",
+    Ending.LOST.value: "WARNING",
+    Ending.EXPIRED.value: "WARNING",
 }
 
 
 class Journal:
-    """Collects lines and writes them together; the loop thread's."""
+    """Collects what happened and writes it together; the loop thread's."""
 
     def __init__(self, clock: Clock, *, format: str = "text", stream: TextIO | None = None) -> None:
         self._clock = clock
-        self._line: Callable[[str, str, Mapping[str, object]], str] = (
-            self._as_json if format == "json" else self._as_text
-        )
+        self._outcome = _outcome_as_json if format == "json" else _outcome_as_text
+        self._event = _event_as_json if format == "json" else _event_as_text
         self._stream = stream or sys.stderr
-        self._lines: list[str] = []
+        self._outcomes: list[tuple[Run, Verdict, float]] = []
 
     def ended(self, run: Run, verdict: Verdict, seconds: float) -> None:
         """Note how a run ended and how long it took."""
-        ending = verdict.ending
-        fields: dict[str, object] = {
-            "type": run.type,
-            "id": run.id,
-            "queue": run.queue,
-            "attempt": run.attempt,
-            "duration": round(seconds, 6),
-        }
-        if verdict.reason:
-            fields["reason"] = verdict.reason
-        self._lines.append(self._line(_LEVELS.get(ending, "INFO"), ending.value, fields))
+        self._outcomes.append((run, verdict, seconds))
 
     def say(self, level: str, event: str, **fields: object) -> None:
-        """Note something about the worker itself, and write it at once."""
-        self._lines.append(self._line(level, event, fields))
+        """Tell something about the worker itself, at once."""
         self.flush()
+        self._write(self._event(self._now(), level, event, fields))
 
     def flush(self) -> None:
-        """Write what was noted; a full disk or a closed pipe costs the lines, never a job."""
-        if not self._lines:
-            return
-        text, self._lines = "".join(self._lines), []
-        try:
+        """Write the outcomes that were noted."""
+        if self._outcomes:
+            now, outcome = self._now(), self._outcome
+            told = "".join([outcome(now, *noted) for noted in self._outcomes])
+            self._outcomes.clear()
+            self._write(told)
+
+    def _write(self, text: str) -> None:
+        # A full disk or a closed pipe costs the lines, never a job.
+        with contextlib.suppress(OSError, ValueError):
             self._stream.write(text)
             self._stream.flush()
-        except (OSError, ValueError):
-            return
-
-    def _as_text(self, level: str, event: str, fields: Mapping[str, object]) -> str:
-        shown = []
-        for name, value in fields.items():
-            if name == "type":
-                shown.append(str(value))
-            elif name == "duration":
-                shown.append(as_text(float(str(value))))
-            elif name == "reason":
-                shown.append(f"- {value}")
-            else:
-                shown.append(f"{name}={value}")
-        return f"{self._now()} {level:<7} {event:<9} {escape(' '.join(shown))}\n"
-
-    def _as_json(self, level: str, event: str, fields: Mapping[str, object]) -> str:
-        line = {"time": self._now(), "level": level, "event": event, **fields}
-        return json.dumps(line, default=str) + "\n"
 
     def _now(self) -> str:
         moment = datetime.fromtimestamp(self._clock.wall(), UTC)
         return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _outcome_as_text(now: str, run: Run, verdict: Verdict, seconds: float) -> str:
+    ending = verdict.ending.value
+    # Types, ids and queues hold printable characters only: they were checked when decoded.
+    line = (
+        f"{now} {_LEVELS.get(ending, 'INFO'):<7} {ending:<9} {run.type} id={run.id} "
+        f"queue={run.queue} attempt={run.attempt} {as_text(seconds)}"
+    )
+    return f"{line} - {escape(verdict.reason)}\n" if verdict.reason else f"{line}\n"
+
+
+def _outcome_as_json(now: str, run: Run, verdict: Verdict, seconds: float) -> str:
+    ending = verdict.ending.value
+    line: dict[str, object] = {
+        "time": now,
+        "level": _LEVELS.get(ending, "INFO"),
+        "event": ending,
+        "type": run.type,
+        "id": run.id,
+        "queue": run.queue,
+        "attempt": run.attempt,
+        "duration": round(seconds, 6),
+    }
+    if verdict.reason:
+        line["reason"] = verdict.reason
+    return json.dumps(line) + "\n"
+
+
+def _event_as_text(now: str, level: str, event: str, fields: Mapping[str, object]) -> str:
+    shown = " ".join(f"{name}={value}" for name, value in fields.items() if name != "reason")
+    why = f" - {fields['reason']}" if "reason" in fields else ""
+    return f"{now} {level:<7} {event:<9} {escape(shown + why)}\n"
+
+
+def _event_as_json(now: str, level: str, event: str, fields: Mapping[str, object]) -> str:
+    return json.dumps({"time": now, "level": level, "event": event, **fields}, default=str) + "\n"
 
 
 def escape(text: str) -> str:

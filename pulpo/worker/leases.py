@@ -1,7 +1,7 @@
 """Which leases are due for renewal, and which runs are over their time.
 
-Pure bookkeeping on monotonic seconds that the caller supplies: touching and interrupting are the
-loop's business.
+Pure, on monotonic seconds that the caller supplies: touching and interrupting are `watch.py`'s
+business.
 """
 
 from __future__ import annotations
@@ -10,34 +10,17 @@ from collections.abc import Iterable
 
 from pulpo.run import Run
 
-__all__ = ["Leases", "over_time"]
+__all__ = ["due", "lease", "over_time", "overdue"]
 
 
-class Leases:
-    """When each held job was last reserved or renewed."""
+def due(runs: Iterable[Run], now: float) -> list[Run]:
+    """Return the runs whose lease is a third over: two more tries before it ends."""
+    return [run for run in runs if not run.lost and now - run.renewed >= lease(run) / 3]
 
-    def __init__(self) -> None:
-        self._renewed: dict[int, float] = {}
 
-    def begin(self, run: Run, now: float) -> None:
-        """Note a lease that began just now."""
-        self._renewed[run.job.number] = now
-
-    def end(self, number: int) -> None:
-        """Forget a lease."""
-        self._renewed.pop(number, None)
-
-    def due(self, runs: Iterable[Run], now: float) -> list[Run]:
-        """Return the runs whose lease is a third over: two more tries before it ends."""
-        return [
-            run
-            for run in runs
-            if not run.lost and now - self._renewed.get(run.job.number, now) >= lease(run) / 3
-        ]
-
-    def overdue(self, run: Run, now: float) -> bool:
-        """Tell whether a lease was not confirmed for its whole length."""
-        return now - self._renewed.get(run.job.number, now) > lease(run)
+def overdue(run: Run, now: float) -> bool:
+    """Tell whether a lease was not confirmed for its whole length."""
+    return now - run.renewed > lease(run)
 
 
 def lease(run: Run) -> float:

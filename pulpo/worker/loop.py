@@ -199,25 +199,23 @@ class Worker:
         self._judged = unknown
 
     def _start(self, jobs: Sequence[Job]) -> None:
-        now, wall = self._clock.monotonic(), self._clock.wall()
+        if not jobs:
+            return
+        now, wall, spread = self._clock.monotonic(), self._clock.wall(), random.uniform(-1, 1)
+        codec, registry = self._parts.codec, self._parts.registry
         plain: list[Run] = []
         coroutines: list[Run] = []
+        plain_room, async_room = self._room.left()
         for job in jobs:
-            run, verdict = open_job(
-                job,
-                self._parts.codec,
-                self._parts.registry,
-                now=wall,
-                spread=random.uniform(-1, 1),
-            )
+            run, verdict = open_job(job, codec, registry, now=wall, spread=spread)
             self._watch.begin(run, now)
-            chosen = coroutines if run.job_type.is_async else plain
-            if verdict is None and not self._room.for_one_more(run, len(chosen)):
-                verdict = RELEASED
-            if verdict is None:
+            is_async = run.job_type.is_async
+            chosen, room = (coroutines, async_room) if is_async else (plain, plain_room)
+            if verdict is None and len(chosen) < room:
                 chosen.append(run)
             else:
-                self._judge(run, verdict)
+                # No room: another queue of the same flight has filled the pool meanwhile.
+                self._judge(run, verdict or RELEASED)
         if plain:
             self._threads.submit(plain, wake=self._room.hands_for(len(plain)))
         if coroutines:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import math
 
 from pulpo.registry import Registry
-from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.execute import Finished
 from pulpo.worker.settings import WorkerSettings
@@ -49,7 +48,7 @@ class Room:
 
         A queue has the room of the smaller pool among its kinds: its next job may be of either.
         """
-        plain, coroutine = self._plain(), self._coroutines.size - self._coroutines.in_hand
+        plain, coroutine = self.left()
         rooms = {
             queue: min(coroutine if kind else plain for kind in kinds)
             for queue, kinds in self._kinds.items()
@@ -57,11 +56,14 @@ class Room:
         open_queues = tuple(queue for queue, room in rooms.items() if room > 0)
         return open_queues, min((rooms[queue] for queue in open_queues), default=0)
 
-    def for_one_more(self, run: Run, chosen: int) -> bool:
-        """Tell whether a run fits its pool, beside those chosen before it."""
-        if run.job_type.is_async:
-            return self._coroutines.in_hand + chosen < self._coroutines.size
-        return self._plain() - chosen > 0
+    def left(self) -> tuple[int, int]:
+        """Return how many more runs of plain and of async handlers can be taken."""
+        threads, seconds = self._threads, self._seconds
+        ahead = min(int(AHEAD / max(seconds, 1e-6)), MOST_AHEAD) if seconds < AHEAD else 0
+        return (
+            threads.size - threads.in_hand + ahead,
+            self._coroutines.size - self._coroutines.in_hand,
+        )
 
     def hands_for(self, count: int) -> int:
         """Return how many threads to wake for so many runs."""
@@ -74,10 +76,3 @@ class Room:
     def learn_slow(self) -> None:
         """Take into account that something runs for long: nothing more is taken ahead for now."""
         self._seconds = max(self._seconds, AHEAD)
-
-    def _plain(self) -> int:
-        threads = self._threads
-        ahead = (
-            min(int(AHEAD / max(self._seconds, 1e-6)), MOST_AHEAD) if self._seconds < AHEAD else 0
-        )
-        return threads.size - threads.in_hand + ahead

@@ -54,7 +54,7 @@ class ThreadPool:
     @property
     def in_hand(self) -> int:
         """How many runs were submitted and are not finished."""
-        return len(self._inbox) + sum(slot.run is not None for slot in self._slots)
+        return len(self._inbox) + len([slot for slot in self._slots if slot.run is not None])
 
     @property
     def waiting(self) -> int:

@@ -14,7 +14,7 @@ from pulpo.errors import JobTimeoutError
 from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.decide import Raised
-from pulpo.worker.leases import Leases, over_time
+from pulpo.worker.leases import due, over_time, overdue
 from pulpo.worker.threads import ThreadPool
 
 __all__ = ["Watch"]
@@ -38,22 +38,22 @@ class Watch:
         self._clock = clock
         self._pools: tuple[ThreadPool, CoroutinePool] = (threads, coroutines)
         self._coroutines = coroutines
-        self._leases = Leases()
         self._next = 0.0
         self.held: dict[int, Run] = {}
         self._told: dict[Run, float] = {}
 
     def begin(self, run: Run, now: float) -> None:
         """A job was reserved."""
+        run.renewed = now
         self.held[run.job.number] = run
-        self._leases.begin(run, now)
 
     def end(self, run: Run) -> None:
         """A job was settled, or its lease was lost."""
-        if self.held.get(run.job.number) is run:
-            del self.held[run.job.number]
-            self._leases.end(run.job.number)
-        self._told.pop(run, None)
+        number = run.job.number
+        if self.held.get(number) is run:
+            del self.held[number]
+        if self._told:
+            self._told.pop(run, None)
 
     def is_held(self, run: Run) -> bool:
         """Tell whether a run's outcome is still wanted."""
@@ -68,13 +68,13 @@ class Watch:
 
     def renew(self, now: float) -> None:
         """Touch the leases that are a third over; mark those that turn out to be lost."""
-        due = self._leases.due(self.held.values(), now)
-        if not due:
+        runs = due(self.held.values(), now)
+        if not runs:
             return
-        for run, answer in zip(due, self._adapter.touch([run.job for run in due]), strict=True):
+        for run, answer in zip(runs, self._adapter.touch([run.job for run in runs]), strict=True):
             if answer is True:
-                self._leases.begin(run, now)
-            elif answer is False or self._leases.overdue(run, now):
+                run.renewed = now
+            elif answer is False or overdue(run, now):
                 run.lost = True
                 # A thread can't be told; a coroutine can spare itself the rest.
                 self._coroutines.cancel(run)
