@@ -188,7 +188,7 @@ MEASURES = (
     ),
     Measure(
         name="end_to_end",
-        n=5_000,
+        n=3_000,
         take=end_to_end,
         bare=dict.fromkeys(("sqlite", "sqlite?sync=normal", "beanstalkd"), _CONSUMERS),
     ),
