@@ -6,7 +6,8 @@ What is written on the wire is decided in `pulpo.publishing`, what a job functio
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack, overload
 
@@ -16,10 +17,8 @@ from pulpo.clock import Clock, SystemClock
 from pulpo.codec import Codec
 from pulpo.configuration import find_settings, find_url, signing_keys
 from pulpo.connections import Connections
-from pulpo.duration import Duration, seconds
 from pulpo.errors import ConfigurationError, UsageError, WrongTypeError
 from pulpo.handlers import AnyHandler, configured_types, declared_types, handler_type
-from pulpo.identity import check_queue
 from pulpo.job import NewJob
 from pulpo.message import Message
 from pulpo.options import JobOptions, check_known
@@ -29,14 +28,14 @@ from pulpo.registry import JobType, Registry
 from pulpo.run import CURRENT
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
-    from pulpo.embedded import EmbeddedWorker
+    from pulpo.embedded import EmbeddedWorker, WorkerLimits
     from pulpo.function import JobFunction
 
 __all__ = ["Pulpo"]
 
+_UNLIMITED = nullcontext()
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -170,7 +169,7 @@ class Pulpo:
         A wrong message is refused before anything is put. If the queue did not accept some of
         them, raises the first one's error; its `results` say what became of each.
         """
-        jobs = self._new_jobs(messages)
+        jobs = [self._new_job(message) for message in check_messages(messages)]
         return self._put(jobs) if jobs else []
 
     async def apublish(self, message: Message) -> JobRef:
@@ -184,81 +183,37 @@ class Pulpo:
 
     async def apublish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Like `publish_many`; the event loop goes on meanwhile."""
-        jobs = self._new_jobs(messages)
+        jobs = [self._new_job(message) for message in check_messages(messages)]
         return await self._connections().call(lambda adapter: put(adapter, jobs)) if jobs else []
 
     def _put(self, jobs: list[NewJob]) -> list[JobRef]:
         run = CURRENT.get(None)
-        if run is None or run.shield is None:
-            return put(self._connections().adapter(), jobs)
         # A handler's time limit must not strike while a command is half written.
-        with run.shield:
+        with (run and run.shield) or _UNLIMITED:
             return put(self._connections().adapter(), jobs)
 
-    def run_worker(
-        self,
-        *,
-        queues: Sequence[str] = (),
-        threads: int = 8,
-        async_slots: int = 100,
-        burst: bool = False,
-        grace: Duration = 25.0,
-        log_format: str = "text",
-    ) -> bool:
+    def run_worker(self, *, burst: bool = False, **limits: Unpack[WorkerLimits]) -> bool:
         """Run the jobs of this app in the calling thread, until interrupted.
 
         With `burst`, until nothing is ready: for tests and scripts. Returns False where jobs were
-        still running at the end of the `grace`. See `pulpo.embedded` for what it lacks beside
+        still running at the end of the grace. `pulpo.embedded` says what it lacks beside
         `pulpo worker`.
         """
-        return self._worker(queues, threads, async_slots, grace, log_format, burst=burst).run()
+        return self._embedded(burst=burst, limits=limits).run()
 
-    def start_worker(
-        self,
-        *,
-        queues: Sequence[str] = (),
-        threads: int = 8,
-        async_slots: int = 100,
-        grace: Duration = 25.0,
-        log_format: str = "text",
-    ) -> EmbeddedWorker:
+    def start_worker(self, **limits: Unpack[WorkerLimits]) -> EmbeddedWorker:
         """Run the jobs of this app in a thread beside the program, until its `stop()`.
 
         The result is a context manager: `with app.start_worker(): ...`.
         """
-        return self._worker(queues, threads, async_slots, grace, log_format, burst=False).start()
+        return self._embedded(burst=False, limits=limits).start()
 
-    def _worker(
-        self,
-        queues: Sequence[str],
-        threads: int,
-        async_slots: int,
-        grace: Duration,
-        log_format: str,
-        *,
-        burst: bool,
-    ) -> EmbeddedWorker:
+    def _embedded(self, *, burst: bool, limits: WorkerLimits) -> EmbeddedWorker:
         from pulpo.embedded import EmbeddedWorker  # noqa: PLC0415  # producers need no worker
-        from pulpo.worker.settings import WorkerParts, WorkerSettings  # noqa: PLC0415
+        from pulpo.worker.settings import WorkerParts  # noqa: PLC0415
 
-        settings = WorkerSettings(
-            queues=tuple(check_queue(queue) for queue in queues),
-            threads=threads,
-            async_slots=async_slots,
-            burst=burst,
-            grace=seconds(grace, "grace"),
-            log_format=log_format,
-        )
-        parts = WorkerParts(
-            engine=self.engine,
-            registry=self._registry,
-            codec=self.codec,
-            shown_url=self.shown_url,
-        )
-        return EmbeddedWorker(parts, settings, self._clock)
-
-    def _new_jobs(self, messages: Iterable[Message]) -> list[NewJob]:
-        return [self._new_job(message) for message in check_messages(messages)]
+        parts = WorkerParts(self.engine, self._registry, self.codec, shown_url=self.shown_url)
+        return EmbeddedWorker.of(parts, self._clock, burst=burst, limits=limits)
 
     def _new_job(self, message: Message) -> NewJob:
         return new_job(message, self.codec, self._find, self._clock.wall())
@@ -284,10 +239,5 @@ class Pulpo:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()

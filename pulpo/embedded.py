@@ -8,18 +8,31 @@ program is ended, and a crash takes the program with it.
 from __future__ import annotations
 
 import threading
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, TypedDict
 
 from pulpo.clock import Clock
+from pulpo.duration import Duration, seconds
+from pulpo.identity import check_queue
+from pulpo.options import check_known
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 
 if TYPE_CHECKING:
-    from types import TracebackType
     from typing import Self
 
-__all__ = ["EmbeddedWorker"]
+__all__ = ["EmbeddedWorker", "WorkerLimits"]
+
+
+class WorkerLimits(TypedDict, total=False):
+    """What an embedded worker may be told; see `pulpo.worker.settings.WorkerSettings`."""
+
+    queues: Sequence[str]
+    threads: int
+    async_slots: int
+    grace: Duration
+    log_format: str
 
 
 class EmbeddedWorker:
@@ -36,6 +49,22 @@ class EmbeddedWorker:
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._ready = threading.Event()
+
+    @classmethod
+    def of(
+        cls, parts: WorkerParts, clock: Clock, *, burst: bool, limits: WorkerLimits
+    ) -> EmbeddedWorker:
+        """Check the limits and make a worker; an error names the one that is wrong."""
+        check_known(limits, tuple(WorkerLimits.__annotations__))
+        settings = WorkerSettings(
+            queues=tuple(check_queue(queue) for queue in limits.get("queues", ())),
+            threads=limits.get("threads", 8),
+            async_slots=limits.get("async_slots", 100),
+            grace=seconds(limits.get("grace", 25.0), "grace"),
+            log_format=limits.get("log_format", "text"),
+            burst=burst,
+        )
+        return cls(parts, settings, clock)
 
     def run(self) -> bool:
         """Work in this thread until `stop`, or in a burst until nothing is ready.
@@ -74,10 +103,5 @@ class EmbeddedWorker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.stop()

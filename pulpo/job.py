@@ -24,6 +24,7 @@ __all__ = [
     "QueueStats",
     "Settlement",
     "Verb",
+    "check_exchange",
     "check_new_job",
 ]
 
@@ -118,6 +119,25 @@ class Settlement:
     job: Job
     rewritten: NewJob | None = None
     then: Sequence[NewJob] = ()
+
+
+def check_exchange(
+    settlements: Sequence[Settlement], queues: Sequence[str], *, limit: int, timeout: float
+) -> None:
+    """Raise `UsageError` for an exchange that no engine can carry out; called before any I/O."""
+    if limit < 0 or not timeout >= 0:  # NaN fails this comparison too
+        raise UsageError(f"limit and timeout must be 0 or more: {limit!r}, {timeout!r}")
+    if limit and not queues:
+        raise UsageError("queues must name at least one queue to reserve from")
+    for queue in queues:
+        check_queue(queue)
+    for settlement in settlements:
+        if settlement.verb is Verb.REPLACE or settlement.verb is Verb.BURY:
+            if settlement.rewritten is None:
+                raise UsageError(f"{settlement.verb.value} needs the rewritten job: {settlement!r}")
+            check_new_job(settlement.rewritten)
+        for job in settlement.then:
+            check_new_job(job)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -40,7 +40,7 @@ class WorkerSettings:
             raise UsageError(f"log_format must be 'text' or 'json': {self.log_format!r}")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class WorkerParts:
     """What a worker process works with, made anew in each process after its start.
 

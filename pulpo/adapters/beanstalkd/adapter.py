@@ -8,25 +8,25 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from pulpo.adapters.beanstalkd import commands
+from pulpo.adapters.beanstalkd.handing_back import hand_back, hand_back_all
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
+from pulpo.adapters.beanstalkd.looking import count_crashes, describe_foreign
 from pulpo.adapters.beanstalkd.putting import put_jobs, too_big
-from pulpo.adapters.beanstalkd.reserving import Reserving, hand_back_waiting
+from pulpo.adapters.beanstalkd.reclaiming import reclaim
+from pulpo.adapters.beanstalkd.reserving import Reserving
 from pulpo.adapters.beanstalkd.settling import Settling
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard, unavailable
 from pulpo.clock import Clock
-from pulpo.errors import QueueError, QueueUnavailableError, UsageError
-from pulpo.identity import check_queue
-from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_new_job
+from pulpo.errors import QueueError, QueueUnavailableError
+from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange, check_new_job
 from pulpo.system import Waker
 
 __all__ = ["BeanstalkdAdapter"]
 
 # How long a job may lie here that arrived while there was no room for it.
 _LONGEST_STASH = 0.02
-_NOT_ENVELOPE = 0x7B  # "{", a JSON job: its body says neither queue nor priority
 
 
 class BeanstalkdAdapter:
@@ -97,15 +97,10 @@ class BeanstalkdAdapter:
     ) -> tuple[Sequence[bool | QueueError], Sequence[Job]]:
         """Settle, then reserve; see `pulpo.adapter.QueueAdapter`."""
         self._check()
-        if limit < 0 or not timeout >= 0:
-            raise UsageError(f"limit and timeout must be 0 or more: {limit!r}, {timeout!r}")
-        for queue in queues:
-            check_queue(queue)
-        if limit and not queues:
-            raise UsageError("queues must name at least one queue to reserve from")
+        check_exchange(settlements, queues, limit=limit, timeout=timeout)
         board = self._board
-        board.drain()
-        board.reclaim()
+        board.receive()
+        reclaim(board)
         self._settling.prepare(settlements)
         flight = Flight()
         self._settling.add_to(flight, settlements)
@@ -127,8 +122,8 @@ class BeanstalkdAdapter:
         """Renew leases; see `pulpo.adapter.QueueAdapter`."""
         self._check()
         board = self._board
-        board.drain()
-        board.reclaim()
+        board.receive()
+        reclaim(board)
         board.touched.clear()
         flight = Flight()
         for job in jobs:
@@ -146,21 +141,7 @@ class BeanstalkdAdapter:
     def crashes(self, jobs: Sequence[Job]) -> Sequence[int]:
         """Count runs without a word, from the server's own counters, in one flight."""
         self._check()
-        if not jobs:
-            return []
-        asked = self._board.ask(
-            [(commands.stats_job(job.number), Awaited(Kind.STATS, job.number)) for job in jobs]
-        )
-        counts = []
-        for job in jobs:
-            reply = asked.get(job.number)
-            stats = commands.parse_stats(reply.data or b"") if reply else {}
-            reserves, releases, buries, kicks = (
-                int(stats.get(name, 0)) for name in ("reserves", "releases", "buries", "kicks")
-            )
-            # A restart of the server adds a bury to each buried job, hence the smaller of the two.
-            counts.append(max(reserves - 1 - releases - min(buries, kicks), 0))
-        return counts
+        return count_crashes(self._board, jobs)
 
     def wake(self) -> None:
         """Let a waiting exchange return; any thread."""
@@ -171,20 +152,9 @@ class BeanstalkdAdapter:
         if not self._closed:
             self._closed = True
             if self._pid == os.getpid():
-                self._release_all()
+                hand_back_all(self._board)
                 self._board.close()
             self._waker.close()
-
-    def _release_all(self) -> None:
-        # A closed socket would do, but counts as a run that ended without a word.
-        self._board.arrived.extend(
-            job for job in self._board.running.values() if job not in self._board.arrived
-        )
-        if self._board.arrived:
-            try:
-                hand_back_waiting(self._board)
-            except QueueError:
-                return  # the server gives them back itself when the sockets close
 
     def _check(self) -> None:
         if self._closed:
@@ -208,8 +178,7 @@ class BeanstalkdAdapter:
         arrived = self._board.arrived
         jobs = [arrived.popleft() for _ in range(min(limit, len(arrived)))]
         self._watch_stash()
-        foreign = [job for job in jobs if job.body[:1] == b"{"]
-        return self._describe(jobs, foreign) if foreign else jobs
+        return describe_foreign(self._board, jobs)
 
     def _watch_stash(self) -> None:
         if not self._board.arrived:
@@ -219,24 +188,5 @@ class BeanstalkdAdapter:
         if self._stashed_since is None:
             self._stashed_since = now
         elif now - self._stashed_since > _LONGEST_STASH:
-            hand_back_waiting(self._board)
+            hand_back(self._board, list(self._board.arrived))
             self._stashed_since = None
-
-    def _describe(self, jobs: list[Job], foreign: list[Job]) -> list[Job]:
-        """Ask for queue, priority and ttr of JSON jobs, whose bodies do not say them."""
-        asked = self._board.ask(
-            [(commands.stats_job(job.number), Awaited(Kind.STATS, job.number)) for job in foreign]
-        )
-        described = []
-        for job in jobs:
-            reply = asked.get(job.number)
-            if reply is not None and reply.data is not None:
-                stats = commands.parse_stats(reply.data)
-                job = replace(
-                    job,
-                    queue=stats.get("tube", job.queue),
-                    priority=int(stats.get("pri", 65_536)),
-                    ttr=float(stats.get("ttr", 60)),
-                )
-            described.append(job)
-        return described

@@ -8,22 +8,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from typing import Any
+from contextlib import suppress
 
 import greenstalk
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.address import Address
+from pulpo.adapters.beanstalkd.control import Control
 from pulpo.adapters.beanstalkd.link import Link
 from pulpo.adapters.beanstalkd.putting import BURY_DELAY, too_big
-from pulpo.adapters.beanstalkd.walking import Found, describe, peek, pulpo_id, walk
+from pulpo.adapters.beanstalkd.walking import PROBE, Found, Walker, pulpo_id
 from pulpo.clock import Clock
 from pulpo.duration import seconds as as_seconds
 from pulpo.errors import (
-    QueueDrainingError,
-    QueueFullError,
-    QueueUnavailableError,
     UnsupportedError,
     UsageError,
 )
@@ -32,8 +29,6 @@ from pulpo.job import JobId, JobState, ListedJob, NewJob, QueueStats, check_new_
 
 __all__ = ["BeanstalkdAdmin"]
 
-_PROBE = "pulpo.probe"
-_TIMEOUT = 10.0
 # Longer than anybody will wait: shown as a pause without an end.
 _ENDLESS = 1_000_000_000
 
@@ -42,27 +37,24 @@ class BeanstalkdAdmin:
     """Looks at and changes jobs from outside; one thread, connects at its first use."""
 
     def __init__(self, open_link: Callable[[], Link], address: Address, clock: Clock) -> None:
-        self._open_link = open_link
-        self._address = address
         self._clock = clock
-        self._link: Link | None = None
-        self._client: greenstalk.Client[bytes] | None = None
-        self._closed = False
+        self._control = Control(address)
+        self._walker = Walker(open_link, self._control, clock)
 
     def queues(self) -> Sequence[str]:
         """Return the queues that the server knows, sorted."""
-        with self._talking() as client:
+        with self._control.talking() as client:
             names = client.tubes()
         found = []
         for name in names:
             with suppress(UsageError):  # a tube that no pulpo made
                 found.append(check_queue(name))
-        return sorted(name for name in found if name != _PROBE)
+        return sorted(name for name in found if name != PROBE)
 
     def stats(self, queue: str) -> QueueStats:
         """Count a queue's jobs, by the server's own counters."""
         check_queue(queue)
-        with self._talking() as client:
+        with self._control.talking() as client:
             try:
                 found = client.stats_tube(queue)
             except greenstalk.NotFoundError:
@@ -87,7 +79,7 @@ class BeanstalkdAdmin:
         expected = self._expected(queue, state)
         found: list[ListedJob] = []
         batch: list[Found] = []
-        for job in self._walk() if expected else ():
+        for job in self._walker.walk() if expected else ():
             batch.append(job)
             if len(batch) == 250:
                 found += self._matching(batch, queue, state)
@@ -111,7 +103,7 @@ class BeanstalkdAdmin:
     def kick_all(self, queue: str) -> int:
         """Kick the buried jobs of a queue, one by one: `kick` itself would take delayed ones."""
         kicked, count = 0, self.stats(queue).buried
-        with self._talking() as client:
+        with self._control.talking() as client:
             if count:
                 client.use(queue)
             while kicked < count:
@@ -133,12 +125,12 @@ class BeanstalkdAdmin:
         (old,) = self.peek([id])
         if old is None or old.state is JobState.RESERVED:
             return False
-        refused = too_big(rewritten, self._looking().max_body)
+        refused = too_big(rewritten, self._walker.max_body())
         if refused is not None:
             raise refused
         delay = commands.whole_delay(rewritten, self._clock.wall())
         buried = old.state is JobState.BURIED
-        with self._talking() as client:
+        with self._control.talking() as client:
             client.use(rewritten.queue)
             copy = client.put(
                 rewritten.body,
@@ -161,7 +153,7 @@ class BeanstalkdAdmin:
         """Pause a queue until a time or `resume`; the server forgets it when it restarts."""
         check_queue(queue)
         length = _ENDLESS * 4 if seconds is None else math.ceil(as_seconds(seconds, "pause"))
-        with self._talking() as client:
+        with self._control.talking() as client:
             try:
                 client.pause_tube(queue, min(length, commands.LONGEST))
             except greenstalk.NotFoundError:
@@ -173,35 +165,34 @@ class BeanstalkdAdmin:
     def resume(self, queue: str) -> None:
         """End a pause."""
         check_queue(queue)
-        with self._talking() as client, suppress(greenstalk.NotFoundError):
+        with self._control.talking() as client, suppress(greenstalk.NotFoundError):
             client.pause_tube(queue, 0)
 
     def close(self) -> None:
         """Close the connections; twice is once."""
-        self._closed = True
-        self._hang_up()
+        self._control.close()
+        self._walker.close()
 
     def _find(self, ids: Sequence[JobId]) -> dict[JobId, ListedJob]:
-        link = self._looking()
         hits = {}
-        for job in peek(link, self._clock, [int(name) for name in ids if _is_number(name)]):
+        for job in self._walker.peek([int(name) for name in ids if _is_number(name)]):
             if str(job.number) == pulpo_id(job):
                 hits[str(job.number)] = job
         missing = {name for name in ids if name not in hits}
         if missing:
-            for job in self._walk():
+            for job in self._walker.walk():
                 name = pulpo_id(job)
                 if name in missing:
                     hits[name] = job
                     missing.discard(name)
                     if not missing:
                         break
-        return {job.id: job for job in describe(self._looking(), self._clock, list(hits.values()))}
+        return {job.id: job for job in self._walker.describe(list(hits.values()))}
 
     def _is_done(self, job: ListedJob | None, verb: str) -> bool:
         if job is None or job.state is JobState.RESERVED:
             return False
-        with self._talking() as client:
+        with self._control.talking() as client:
             try:
                 getattr(client, verb)(job.number)
             except greenstalk.NotFoundError:
@@ -220,81 +211,10 @@ class BeanstalkdAdmin:
     def _matching(
         self, jobs: Sequence[Found], queue: str | None, state: JobState | None
     ) -> Iterator[ListedJob]:
-        for job in describe(self._looking(), self._clock, jobs):
-            if queue in (None, job.queue) and state in (None, job.state) and job.queue != _PROBE:
+        for job in self._walker.describe(jobs):
+            if queue in (None, job.queue) and state in (None, job.state) and job.queue != PROBE:
                 yield job
-
-    def _walk(self) -> Iterator[Found]:
-        with self._talking() as client:
-            stats = client.stats()
-            newest = self._newest(client, int(stats["total-jobs"]))
-        kinds = ("ready", "reserved", "delayed", "buried")
-        count = sum(int(_entry(stats, f"current-jobs-{kind}")) for kind in kinds)
-        yield from walk(self._looking(), self._clock, newest=newest, count=count)
-
-    def _newest(self, client: greenstalk.Client[bytes], total: int) -> int:
-        """Return the newest number, by drawing the next one for a job that never runs."""
-        try:
-            client.use(_PROBE)
-            number = client.put(b"", commands.LONGEST, 2**31, 1)
-            client.delete(number)
-            client.use("default")
-        except (greenstalk.DrainingError, greenstalk.OutOfMemoryError):
-            # Takes no job now: numbers since its start, and a good deal more from before.
-            return total + 100_000
-        return number - 1
-
-    @contextmanager
-    def _talking(self) -> Iterator[greenstalk.Client[bytes]]:
-        """Lend the control connection; anything odd closes it and is said in one line."""
-        client = self._client or self._dial()
-        try:
-            yield client
-        except greenstalk.NotFoundError:
-            raise
-        except greenstalk.OutOfMemoryError as error:
-            raise QueueFullError("beanstalkd has no memory, or no room on its disk") from error
-        except greenstalk.DrainingError as error:
-            raise QueueDrainingError("beanstalkd is draining and takes no new jobs") from error
-        except (OSError, AssertionError, ValueError, MemoryError, greenstalk.Error) as error:
-            self._hang_up()
-            if isinstance(error, UsageError):
-                raise
-            raise QueueUnavailableError(
-                f"{self._address.shown}: {str(error) or type(error).__name__}"
-            ) from error
-        except BaseException:
-            self._hang_up()
-            raise
-
-    def _dial(self) -> greenstalk.Client[bytes]:
-        self._check()
-        sock = self._address.connect(reply_timeout=_TIMEOUT)
-        self._client = greenstalk.Client(sock, encoding=None)
-        return self._client
-
-    def _looking(self) -> Link:
-        self._check()
-        if self._link is None or self._link.broken:
-            self._link = self._open_link()
-        return self._link
-
-    def _check(self) -> None:
-        if self._closed:
-            raise QueueUnavailableError("this door to beanstalkd is closed")
-
-    def _hang_up(self) -> None:
-        if self._client is not None:
-            self._client.close()
-            self._client = None
-        if self._link is not None:
-            self._link.close()
-            self._link = None
 
 
 def _is_number(id: JobId) -> bool:
     return id.isdigit() and id.isascii() and len(id) < 19
-
-
-def _entry(stats: Any, name: str) -> Any:  # greenstalk types stats as a dict of literal keys
-    return stats[name]

@@ -14,7 +14,6 @@ from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
 from pulpo.clock import Clock
-from pulpo.errors import QueueError
 from pulpo.system import Waker
 
 __all__ = ["Reserving"]
@@ -147,23 +146,3 @@ class Reserving:
         for command in commands.watch_only(wanted, link.watched):
             flight.add(link, command, Awaited(Kind.NAME))
         link.watched = wanted
-
-
-def hand_back_waiting(board: Switchboard) -> None:
-    """Give back jobs that arrived and that nobody has room for, at their own places."""
-    numbers = [job.number for job in board.arrived]
-    board.arrived.clear()
-    asked = board.ask([(commands.stats_job(n), Awaited(Kind.STATS, n)) for n in numbers])
-    flight = Flight()
-    for number, reply in asked.items():
-        link = board.holder(number)
-        if reply.data is not None and link is not None:
-            priority = int(commands.parse_stats(reply.data)["pri"])
-            flight.add(link, commands.release(number, priority, 0), Awaited(Kind.RELEASE, number))
-    try:
-        board.fly(flight)
-    except QueueError:
-        return
-    for number in numbers:
-        board.answers.pop(number, None)
-        board.forget(number)

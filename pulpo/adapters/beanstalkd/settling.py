@@ -9,7 +9,7 @@ jobs with one id: at least once.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.link import Awaited, Kind
@@ -22,10 +22,9 @@ from pulpo.errors import (
     QueueDrainingError,
     QueueError,
     QueueUnavailableError,
-    UsageError,
 )
 from pulpo.identity import NORMAL
-from pulpo.job import NewJob, Settlement, Verb, check_new_job
+from pulpo.job import NewJob, Settlement, Verb
 
 __all__ = ["Settling"]
 
@@ -116,7 +115,6 @@ class Settling:
         for settlement in settlements:
             done = self._progress[settlement.job.number].done
             for job in settlement.then:
-                check_new_job(job)
                 if job.id not in done:
                     owners.append(settlement.job.number)
                     jobs.append(job)
@@ -204,8 +202,6 @@ class Settling:
     ) -> list[int | QueueError]:
         if not jobs:
             return []
-        for job in jobs:
-            check_new_job(job)
         link = self._board.ready_link()
         try:
             return put_jobs(link, jobs, self._clock, delays=delays, patience=_PUT_PATIENCE)
@@ -217,7 +213,5 @@ class Settling:
 
 
 def _rewritten(settlement: Settlement) -> NewJob:
-    if settlement.rewritten is None:
-        raise UsageError(f"{settlement.verb.value} needs the rewritten job: {settlement.job!r}")
-    check_new_job(settlement.rewritten)
-    return replace(settlement.rewritten)
+    assert settlement.rewritten is not None  # checked before anything was sent
+    return settlement.rewritten

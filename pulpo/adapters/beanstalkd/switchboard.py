@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
 
-from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link, Reply
 from pulpo.clock import Clock
 from pulpo.errors import ProtocolError, QueueError, QueueFullError, QueueUnavailableError
@@ -58,8 +57,9 @@ class Switchboard:
     """All links of one adapter; one thread of one process.
 
     `running` are the jobs reserved here and not settled yet, `orphans` those of them whose link is
-    lost, `arrived` those that the caller has not got yet. `answers` to settlements and `touched`
-    are kept by job number until somebody asks for them.
+    lost, `doubts` those whose settlement was sent and not answered, `arrived` those that the
+    caller has not got yet. `answers` to settlements and `touched` are kept by job number until
+    somebody asks for them.
     """
 
     def __init__(self, open_link: Callable[[], Link], clock: Clock) -> None:
@@ -72,7 +72,7 @@ class Switchboard:
         self.answers: dict[int, bool | QueueError] = {}
         self.touched: dict[int, bool] = {}
         self._holder: dict[int, Link] = {}
-        self._doubts: set[int] = set()
+        self.doubts: set[int] = set()
 
     def holder(self, number: int) -> Link | None:
         """Return the link that holds a job."""
@@ -80,15 +80,8 @@ class Switchboard:
 
     def ready_link(self) -> Link:
         """Return a link that takes commands now, the fullest first; opens one if there is none."""
-        best: Link | None = None
-        for link in self.links:
-            if (
-                not link.waiting
-                and not link.awaited
-                and (best is None or len(link.held) > len(best.held))
-            ):
-                best = link
-        return best or self.open()
+        ready = [link for link in self.links if not link.waiting and not link.awaited]
+        return max(ready, key=lambda link: len(link.held)) if ready else self.open()
 
     def open(self) -> Link:
         """Open one more link; raises `QueueUnavailableError`."""
@@ -112,15 +105,11 @@ class Switchboard:
             self._read(link, patience, others)
         return others
 
-    def drain(self) -> None:
-        """Take in what has arrived since, without waiting."""
-        for link in list(self.links):
+    def receive(self, *links: Link) -> None:
+        """Take in what links have to say now, without waiting; all of them where none is named."""
+        for link in links or tuple(self.links):
             if link.awaited:
                 self._read(link, 0.0, [])
-
-    def receive(self, link: Link) -> None:
-        """Take in what a link has to say now."""
-        self._read(link, 0.0, [])
 
     def drop(self, link: Link) -> None:
         """Close a link; its jobs become orphans, its open settlements doubts."""
@@ -130,7 +119,7 @@ class Switchboard:
         self.links.remove(link)
         for awaited in link.awaited:
             if awaited.kind in _SETTLES:
-                self._doubts.add(awaited.number)
+                self.doubts.add(awaited.number)
         link.awaited.clear()
         for number, job in link.held.items():
             self.orphans[number] = job
@@ -142,31 +131,12 @@ class Switchboard:
             for number in undelivered:
                 self.forget(number)
 
-    def reclaim(self) -> None:
-        """Take back by `reserve-job` what still runs here but lost its link.
-
-        A job that somebody else has now is forgotten: settling it answers False. Raises
-        `QueueUnavailableError` while there is no server.
-        """
-        if not self.orphans:
-            return
-        link, flight = self.ready_link(), Flight()
-        for number in self.orphans:
-            flight.add(link, commands.take(number), Awaited(Kind.TAKE, number))
-        for reply in self.fly(flight):
-            number = reply.awaited.number
-            job = self.orphans.get(number)
-            if job is None:
-                continue
-            if reply.data is not None and reply.data == job.body:
-                del self.orphans[number]
-                self._doubts.discard(number)
-                link.held[number] = job
-                self._holder[number] = link
-            else:
-                if reply.data is not None:
-                    self._give_back_stranger(link, number)
-                self._forget_orphan(link, number, job)
+    def hold(self, link: Link, number: int, job: Job) -> None:
+        """A job is held on a link from now on."""
+        self.orphans.pop(number, None)
+        self.doubts.discard(number)
+        link.held[number] = job
+        self._holder[number] = link
 
     def forget(self, number: int) -> None:
         """A job is no longer ours."""
@@ -188,28 +158,6 @@ class Switchboard:
         for link in self.links:
             link.close()
         self.links.clear()
-
-    def _forget_orphan(self, link: Link, number: int, job: Job) -> None:
-        doubted = number in self._doubts
-        self._doubts.discard(number)
-        self.forget(number)
-        if not doubted:
-            return
-        # Our delete was sent and its answer lost: a job that is gone was deleted by us.
-        flight = Flight()
-        flight.add(link, commands.peek(number), Awaited(Kind.PEEK, number))
-        for reply in self.fly(flight):
-            self.answers[number] = reply.data is None or reply.data != job.body
-
-    def _give_back_stranger(self, link: Link, number: int) -> None:
-        # Numbers are used again after a restart: this one names somebody else's job by now.
-        flight = Flight()
-        flight.add(link, commands.stats_job(number), Awaited(Kind.STATS, number))
-        for reply in self.fly(flight):
-            priority = int(commands.parse_stats(reply.data or b"").get("pri", 65_536))
-            back = Flight()
-            back.add(link, commands.release(number, priority, 0), Awaited(Kind.NAME))
-            self.fly(back)
 
     def _read(self, link: Link, patience: float, others: list[Reply]) -> None:
         deadline = self._clock.monotonic() + patience

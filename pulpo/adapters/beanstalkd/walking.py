@@ -7,20 +7,28 @@ what is new lies at one end, what was left behind at the other. Only looks: noth
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
+import greenstalk
+
 from pulpo.adapters.beanstalkd import commands
+from pulpo.adapters.beanstalkd.control import Control
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link, Reply
+from pulpo.adapters.beanstalkd.looking import unclean
 from pulpo.clock import Clock
 from pulpo.codec import Codec
 from pulpo.errors import CodecError, QueueError, QueueUnavailableError
 from pulpo.job import JobState, ListedJob
 
-__all__ = ["Found", "describe", "pulpo_id", "walk"]
+__all__ = ["PROBE", "Found", "Walker", "pulpo_id"]
 
+# A queue of our own, for drawing numbers; nobody reserves from it.
+PROBE = "pulpo.probe"
 _WINDOW = 250
+# In these states the last reservation was ended by no verb that the counters know.
+_HELD = (JobState.RESERVED, JobState.BURIED)
 _REPLY_TIMEOUT = 10.0
 # Reads ids whatever the signature: looking is not running.
 _READER = Codec()
@@ -34,45 +42,106 @@ class Found:
     body: bytes
 
 
-def walk(link: Link, clock: Clock, *, newest: int, count: int) -> Iterator[Found]:
-    """Yield every job, from the newest and the oldest number in turn, until `count` were seen."""
-    low, high, seen = 1, newest, 0
-    from_top = True
-    while low <= high and seen < count:
-        if from_top:
-            start, stop = max(low, high - _WINDOW + 1), high
-            high = start - 1
-        else:
-            start, stop = low, min(high, low + _WINDOW - 1)
-            low = stop + 1
-        numbers = range(stop, start - 1, -1) if from_top else range(start, stop + 1)
-        from_top = not from_top
-        for found in peek(link, clock, numbers):
-            seen += 1
-            yield found
+class Walker:
+    """Looks at jobs on a connection of its own; one thread."""
+
+    def __init__(self, open_link: Callable[[], Link], control: Control, clock: Clock) -> None:
+        self._open_link = open_link
+        self._control = control
+        self._clock = clock
+        self._link: Link | None = None
+        self._closed = False
+
+    def walk(self) -> Iterator[Found]:
+        """Yield every job, from the newest and the oldest number in turn."""
+        with self._control.talking() as client:
+            stats = dict(client.stats())
+            newest = _newest(client, int(str(stats["total-jobs"])))
+        count = sum(int(str(stats[f"current-jobs-{state.value}"])) for state in JobState)
+        low, high, seen, from_top = 1, newest, 0, True
+        while low <= high and seen < count:
+            if from_top:
+                numbers = range(high, max(low, high - _WINDOW + 1) - 1, -1)
+                high = numbers[-1] - 1
+            else:
+                numbers = range(low, min(high, low + _WINDOW - 1) + 1)
+                low = numbers[-1] + 1
+            from_top = not from_top
+            for found in self.peek(numbers):
+                seen += 1
+                yield found
+
+    def peek(self, numbers: Sequence[int]) -> list[Found]:
+        """Look at jobs by number; those that are not there are left out."""
+        requests = [(commands.peek(number), Awaited(Kind.PEEK, number)) for number in numbers]
+        return [
+            Found(reply.awaited.number, reply.data)
+            for reply in self._ask(requests)
+            if reply.data is not None
+        ]
+
+    def describe(self, jobs: Sequence[Found]) -> list[ListedJob]:
+        """Add queue, state, priority and times to jobs; those that are gone are left out."""
+        listed = []
+        for start in range(0, len(jobs), _WINDOW):
+            batch = {job.number: job for job in jobs[start : start + _WINDOW]}
+            requests = [(commands.stats_job(n), Awaited(Kind.STATS, n)) for n in batch]
+            for reply in self._ask(requests):
+                if reply.data is not None:
+                    job = batch[reply.awaited.number]
+                    listed.append(_listed(job, commands.parse_stats(reply.data)))
+        return listed
+
+    def max_body(self) -> int:
+        """Return the size of the largest job that the server takes."""
+        return self._connected().max_body
+
+    def close(self) -> None:
+        """Close the connection for good; twice is once."""
+        self._closed = True
+        if self._link is not None:
+            self._link.close()
+            self._link = None
+
+    def _connected(self) -> Link:
+        if self._closed:
+            raise QueueUnavailableError("this door to beanstalkd is closed")
+        if self._link is None or self._link.broken or self._link.is_stale():
+            if self._link is not None:
+                self._link.close()
+            self._link = self._open_link()
+        return self._link
+
+    def _ask(self, requests: Sequence[tuple[bytes, Awaited]]) -> list[Reply]:
+        if not requests:
+            return []
+        link = self._connected()
+        link.send([command for command, _ in requests], [awaited for _, awaited in requests])
+        deadline = self._clock.monotonic() + _REPLY_TIMEOUT
+        replies: list[Reply] = []
+        while link.awaited:
+            left = deadline - self._clock.monotonic()
+            try:
+                replies += link.receive(left)
+            except QueueError as error:
+                raise QueueUnavailableError(f"lost beanstalkd while looking: {error}") from error
+            if link.awaited and left <= 0:
+                link.close()
+                raise QueueUnavailableError(f"beanstalkd was silent for {_REPLY_TIMEOUT:g}s")
+        return replies
 
 
-def peek(link: Link, clock: Clock, numbers: Sequence[int]) -> list[Found]:
-    """Look at jobs by number; those that are not there are left out."""
-    requests = [(commands.peek(number), Awaited(Kind.PEEK, number)) for number in numbers]
-    return [
-        Found(reply.awaited.number, reply.data)
-        for reply in _ask(link, clock, requests)
-        if reply.data is not None
-    ]
-
-
-def describe(link: Link, clock: Clock, jobs: Sequence[Found]) -> list[ListedJob]:
-    """Add queue, state, priority and times to jobs; those that are gone by now are left out."""
-    listed = []
-    for start in range(0, len(jobs), _WINDOW):
-        batch = {job.number: job for job in jobs[start : start + _WINDOW]}
-        requests = [(commands.stats_job(n), Awaited(Kind.STATS, n)) for n in batch]
-        for reply in _ask(link, clock, requests):
-            if reply.data is not None:
-                job = batch[reply.awaited.number]
-                listed.append(_listed(job, commands.parse_stats(reply.data)))
-    return listed
+def _newest(client: greenstalk.Client[bytes], total: int) -> int:
+    """Return the newest number, by drawing the next one for a job that never runs."""
+    try:
+        client.use(PROBE)
+        number = client.put(b"", commands.LONGEST, 2**31, 1)
+        client.delete(number)
+        client.use("default")
+    except (greenstalk.DrainingError, greenstalk.OutOfMemoryError):
+        # It takes no job now: numbers since its start, and a good deal more from before.
+        return total + 100_000
+    return number - 1
 
 
 def pulpo_id(job: Found) -> str:
@@ -84,8 +153,6 @@ def pulpo_id(job: Found) -> str:
 
 def _listed(job: Found, stats: dict[str, str]) -> ListedJob:
     state = JobState(stats["state"])
-    counts = [int(stats.get(name, 0)) for name in ("reserves", "releases", "buries", "kicks")]
-    unclean = counts[0] - counts[1] - min(counts[2], counts[3])
     return ListedJob(
         id=pulpo_id(job),
         number=job.number,
@@ -95,25 +162,5 @@ def _listed(job: Found, stats: dict[str, str]) -> ListedJob:
         priority=int(stats["pri"]),
         due=float(stats["time-left"]) if state is JobState.DELAYED else 0.0,
         ttr=float(stats["ttr"]),
-        crashes=max(unclean - (state is JobState.RESERVED) - (counts[2] > counts[3]), 0),
+        crashes=max(unclean(stats) - (state in _HELD), 0),
     )
-
-
-def _ask(link: Link, clock: Clock, requests: Sequence[tuple[bytes, Awaited]]) -> list[Reply]:
-    if not requests:
-        return []
-    link.send([command for command, _ in requests], [awaited for _, awaited in requests])
-    deadline = clock.monotonic() + _REPLY_TIMEOUT
-    replies: list[Reply] = []
-    while link.awaited:
-        left = deadline - clock.monotonic()
-        try:
-            replies += link.receive(left)
-        except QueueError as error:
-            raise QueueUnavailableError(
-                f"lost beanstalkd while looking at jobs: {error}"
-            ) from error
-        if link.awaited and left <= 0:
-            link.close()
-            raise QueueUnavailableError(f"beanstalkd did not answer within {_REPLY_TIMEOUT:g}s")
-    return replies

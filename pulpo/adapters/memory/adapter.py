@@ -6,8 +6,7 @@ from collections.abc import Sequence
 
 from pulpo.adapters.memory.line import Entry
 from pulpo.adapters.memory.store import Store
-from pulpo.errors import JobTooBigError, QueueError, QueueUnavailableError, UsageError
-from pulpo.identity import check_queue
+from pulpo.errors import JobTooBigError, QueueError, QueueUnavailableError
 from pulpo.job import (
     Capabilities,
     Job,
@@ -16,6 +15,7 @@ from pulpo.job import (
     NewJob,
     Settlement,
     Verb,
+    check_exchange,
     check_new_job,
 )
 
@@ -61,14 +61,7 @@ class MemoryAdapter:
     ) -> tuple[Sequence[bool | QueueError], Sequence[Job]]:
         """Settle, then reserve; see `pulpo.adapter.QueueAdapter`."""
         self._check()
-        if limit < 0 or not timeout >= 0:
-            raise UsageError(f"limit and timeout must be 0 or more: {limit!r}, {timeout!r}")
-        if limit and not queues:
-            raise UsageError("queues must name at least one queue to reserve from")
-        for queue in queues:
-            check_queue(queue)
-        for settlement in settlements:
-            _check_settlement(settlement)
+        check_exchange(settlements, queues, limit=limit, timeout=timeout)
         with self._store.lock:
             self._store.tick()
             answers = [self._settle(settlement) for settlement in settlements]
@@ -173,12 +166,3 @@ class MemoryAdapter:
         elif settlement.verb is Verb.BURY and rewritten:
             store.bury(rewritten)
         return True
-
-
-def _check_settlement(settlement: Settlement) -> None:
-    if settlement.rewritten is not None:
-        check_new_job(settlement.rewritten)
-    elif settlement.verb in (Verb.REPLACE, Verb.BURY):
-        raise UsageError(f"{settlement.verb.value} needs the rewritten job: {settlement.job!r}")
-    for job in settlement.then:
-        check_new_job(job)

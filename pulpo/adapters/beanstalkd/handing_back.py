@@ -1,0 +1,42 @@
+"""Giving jobs back at their own places, with nothing spent.
+
+Closing the socket would do, but counts as a run that ended without a word; and `release` sets the
+priority, which the server did not say when it handed the job out: it is asked first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+
+from pulpo.adapters.beanstalkd import commands
+from pulpo.adapters.beanstalkd.link import Awaited, Kind
+from pulpo.adapters.beanstalkd.looking import stats_of
+from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
+from pulpo.errors import QueueError
+from pulpo.job import Job
+
+__all__ = ["hand_back", "hand_back_all"]
+
+
+def hand_back(board: Switchboard, jobs: Sequence[Job]) -> None:
+    """Release jobs; those that cannot be reached go back when their socket closes."""
+    numbers = [job.number for job in jobs]
+    board.arrived.clear()
+    flight = Flight()
+    with suppress(QueueError):
+        for number, stats in stats_of(board, numbers).items():
+            link = board.holder(number)
+            if link is not None and not link.awaited:
+                release = commands.release(number, int(stats["pri"]), 0)
+                flight.add(link, release, Awaited(Kind.RELEASE, number))
+        board.fly(flight)
+    for number in numbers:
+        board.answers.pop(number, None)
+        board.forget(number)
+
+
+def hand_back_all(board: Switchboard) -> None:
+    """Release everything that is held, before the sockets are closed."""
+    if board.running:
+        hand_back(board, list(board.running.values()))
