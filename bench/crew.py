@@ -12,11 +12,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Protocol
 
-__all__ = ["Crew", "run_processes", "run_thread"]
+__all__ = ["Crew", "run_embedded", "run_processes", "run_thread"]
 
 ROOT = Path(__file__).resolve().parent.parent
 _STOP_SECONDS = 15
@@ -34,16 +34,24 @@ class Crew(Protocol):
         ...
 
 
-class _Processes:
+class _Logging:
     def __init__(self, log: Path) -> None:
         self._log = log
+
+    def failed(self) -> bool:
+        return False
+
+    def last_words(self) -> str:
+        return self._log.read_text(errors="replace")[-2000:]
+
+
+class _Processes(_Logging):
+    def __init__(self, log: Path) -> None:
+        super().__init__(log)
         self.running: list[subprocess.Popen[bytes]] = []
 
     def failed(self) -> bool:
         return any(process.poll() not in (None, 0) for process in self.running)
-
-    def last_words(self) -> str:
-        return self._log.read_text(errors="replace")[-2000:]
 
 
 @contextmanager
@@ -116,3 +124,13 @@ def run_thread(work: Callable[[], object], stop: Callable[[], object]) -> Iterat
     finally:
         stop()
         crew.thread.join(_STOP_SECONDS)
+
+
+@contextmanager
+def run_embedded(start: Callable[[], AbstractContextManager[object]], log: Path) -> Iterator[Crew]:
+    """Run what `start` starts in this process; what it says goes into a file, as a process's."""
+    with log.open("a", encoding="utf-8") as output:
+        with redirect_stderr(output):  # the worker keeps the stream that it finds at its start
+            worker = start()
+        with worker:
+            yield _Logging(log)

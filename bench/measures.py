@@ -12,7 +12,7 @@ from pathlib import Path
 
 from bench.crew import Crew
 from bench.marks import Marks
-from bench.place import Place
+from bench.place import ENGINES, Place
 from bench.sides import BareSide, Side
 
 __all__ = ["MEASURES", "Measure"]
@@ -176,6 +176,7 @@ MEASURES = (
         n=20_000,
         take=drain,
         bare={
+            "memory": {"heap, a thread takes 128": _bare(128)},
             "sqlite": _FILE,
             "beanstalkd": {**_SOCKET, "greenstalk, one by one": _bare(1)},
         },
@@ -190,13 +191,14 @@ MEASURES = (
         name="end_to_end",
         n=3_000,
         take=end_to_end,
-        bare=dict.fromkeys(("sqlite", "sqlite?sync=normal", "beanstalkd"), _CONSUMERS),
+        bare=dict.fromkeys(ENGINES, _CONSUMERS),
     ),
     Measure(
         name="latency",
         n=300,
         take=latency,
         bare={
+            "memory": {"heap, a thread waits": _bare(1)},
             "sqlite": {"sqlite3, synced; datagram": _bare(1)},
             "sqlite?sync=normal": {"sqlite3, not synced; datagram": _bare(1)},
             "beanstalkd": {"greenstalk; waiting reserve": _bare(1)},

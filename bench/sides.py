@@ -9,12 +9,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Protocol
 
 import pulpo
 from bench.bare.doors import address_of, open_bare
-from bench.crew import Crew, run_processes
+from bench.crew import Crew, run_embedded, run_processes, run_thread
+from bench.marks import Marks
 from bench.place import Place
 from bench.tasks import MARKS, TYPE
 
@@ -53,7 +55,13 @@ class PulpoSide:
     def __init__(self, place: Place) -> None:
         self._place = place
         self._app = pulpo.Pulpo(place.url)
-        self._noop = self._app.job(type=TYPE)(_never_called)
+        self._stamp: Callable[[int], object] = _not_here
+
+        @self._app.job(type=TYPE)
+        def noop(number: int) -> None:
+            self._stamp(number)
+
+        self._noop = noop
 
     @contextmanager
     def sender(self, n: int) -> Iterator[Send]:  # noqa: ARG002  # the bare side needs it
@@ -73,6 +81,9 @@ class PulpoSide:
         self, marks: Path, *, processes: int | None, forever: bool
     ) -> AbstractContextManager[Crew]:
         del forever  # a worker of pulpo always is
+        if self._place.engine == "memory":
+            self._stamp = Marks.open(marks).stamp
+            return run_embedded(self._app.start_worker, self._place.folder / "worker.log")
         command = ["pulpo", "worker", "bench.tasks"]
         if processes is not None:
             command += ["--processes", str(processes)]
@@ -83,8 +94,8 @@ class PulpoSide:
         self._app.close()
 
 
-def _never_called(number: int) -> None:
-    raise NotImplementedError(f"job {number} runs in a worker")
+def _not_here(number: int) -> None:
+    raise RuntimeError(f"job {number} was to run in a process of its own")
 
 
 class BareSide:
@@ -109,11 +120,23 @@ class BareSide:
     def workers(
         self, marks: Path, *, processes: int | None, forever: bool
     ) -> AbstractContextManager[Crew]:
+        if self._place.engine == "memory":
+            return self._thread(Marks.open(marks).stamp, forever=forever)
         mode = "serve" if forever else "drain"
         command = ["bench.bare", self._address, mode, str(marks), str(self._size)]
         count = processes or os.cpu_count() or 1
         # Stopped in its last flight, a drain would give its jobs to the other process again.
         return run_processes([command] * count, self._place.folder / "bare.log", {}, stop=forever)
+
+    def _thread(
+        self, stamp: Callable[[int], object], *, forever: bool
+    ) -> AbstractContextManager[Crew]:
+        def run(body: bytes) -> None:
+            stamp(int(body))
+
+        work = self._door.serve if forever else self._door.drain
+        last = [b""] if forever else []  # an empty body ends the thread that serves
+        return run_thread(partial(work, run, self._size), partial(self._door.put, last, 1))
 
     def close(self) -> None:
         """Do nothing: each call has opened and closed its own connection."""
