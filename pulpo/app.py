@@ -49,8 +49,7 @@ class Pulpo:
     closed with the thread, with `close`, or at exit. A forked child opens its own.
     With `decide_later` the search for a URL waits for the first use, so that imports stay quiet.
 
-    Raises `UsageError` for a URL that no engine knows, `ConfigurationError` if it came from the
-    environment or a file.
+    Raises `UsageError` for an unknown kind of URL, `ConfigurationError` if a setting said it.
     """
 
     def __init__(

@@ -23,8 +23,7 @@ from pulpo.errors import WrongTypeError
 from pulpo.message import Message, check_moment
 from pulpo.options import JobOptions, check_known, make_job_type
 from pulpo.publishing import JobRef, Publisher
-from pulpo.registry import JobType
-from pulpo.run import Run
+from pulpo.registry import Bindable, JobType
 
 __all__ = ["CallOptions", "JobFunction", "make_job_function"]
 
@@ -202,7 +201,7 @@ def make_job_function(
     arguments = Arguments(plain)
     place = f"{_module_of(plain)}.{plain.__qualname__}"
 
-    def bind(run: Run) -> Callable[[], object]:
+    def bind(run: Bindable) -> Callable[[], object]:
         args, kwargs = arguments.unpack(run.envelope.body)
         return partial(plain, *args, **kwargs)
 

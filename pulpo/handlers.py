@@ -20,8 +20,7 @@ from pulpo.errors import ConfigurationError, LoadError, UsageError, WrongTypeErr
 from pulpo.loading import import_modules, make_folder_importable
 from pulpo.message import Message
 from pulpo.options import KNOWN, JobOptions, check_known, make_job_type
-from pulpo.registry import JobType
-from pulpo.run import Run
+from pulpo.registry import Bind, Bindable, JobType
 
 __all__ = ["AnyHandler", "Handler", "configured_types", "declared_types", "handler_type"]
 
@@ -59,8 +58,8 @@ def handler_type(type: str, handler: AnyHandler, options: JobOptions) -> JobType
     )
 
 
-def _binder(call: Callable[[Message], object]) -> Callable[[Run], Callable[[], object]]:
-    def bind(run: Run) -> Callable[[], object]:
+def _binder(call: Callable[[Message], object]) -> Bind:
+    def bind(run: Bindable) -> Callable[[], object]:
         return partial(call, run.message())
 
     return bind
@@ -147,8 +146,8 @@ def declared_types(settings: Settings) -> Mapping[str, JobType]:
     return found
 
 
-def _nowhere(run: Run) -> Callable[[], object]:
-    raise UsageError(f"the handler of {run.type!r} is not loaded in this process")
+def _nowhere(run: Bindable) -> Callable[[], object]:
+    raise UsageError(f"the handler of {run.envelope.type!r} is not loaded in this process")
 
 
 @contextmanager

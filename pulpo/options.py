@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
 from pulpo.duration import Duration, seconds
@@ -14,9 +14,8 @@ from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
 from pulpo.errors import UnknownOptionError, UsageError, WrongTypeError
 from pulpo.identity import NORMAL, check_priority, check_queue, check_type
 from pulpo.message import check_ttr
-from pulpo.registry import JobType
+from pulpo.registry import Bind, JobType
 from pulpo.retry import Backoff, RetryPolicy
-from pulpo.run import Run
 
 __all__ = ["JobOptions", "check_known", "make_job_type"]
 
@@ -60,7 +59,7 @@ def make_job_type(
     options: JobOptions,
     *,
     type: str,
-    bind: Callable[[Run], Callable[[], object]],
+    bind: Bind,
     is_async: bool,
     source: str,
 ) -> JobType:

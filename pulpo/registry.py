@@ -9,14 +9,31 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from typing import Protocol, TypeAlias
 
-from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
+from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR, Envelope
 from pulpo.errors import DuplicateJobTypeError, UnknownJobTypeError
 from pulpo.identity import NORMAL
+from pulpo.message import Message
 from pulpo.retry import RetryPolicy
-from pulpo.run import Run
 
-__all__ = ["JobType", "Registry"]
+__all__ = ["Bind", "Bindable", "JobType", "Registry"]
+
+
+class Bindable(Protocol):
+    """What a handler is given its work from: a `pulpo.run.Run`."""
+
+    @property
+    def envelope(self) -> Envelope:
+        """Headers and body of the job."""
+        ...
+
+    def message(self) -> Message:
+        """Return what was published."""
+        ...
+
+
+Bind: TypeAlias = Callable[[Bindable], Callable[[], object]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +46,7 @@ class JobType:
     """
 
     type: str
-    bind: Callable[[Run], Callable[[], object]]
+    bind: Bind
     is_async: bool = False
     source: str = ""
     aliases: tuple[str, ...] = ()

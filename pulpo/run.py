@@ -6,15 +6,12 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from threading import Lock
-from typing import TYPE_CHECKING
 
 from pulpo.envelope import Envelope
 from pulpo.errors import UsageError
 from pulpo.job import Job
 from pulpo.message import Message
-
-if TYPE_CHECKING:
-    from pulpo.registry import JobType
+from pulpo.registry import JobType
 
 __all__ = ["CURRENT", "Run", "current_job"]
 

@@ -12,15 +12,15 @@ from pulpo.codec import Codec
 from pulpo.envelope import UNDECODABLE, Envelope
 from pulpo.errors import CodecError, SignatureError, WrongTypeError
 from pulpo.job import Job
-from pulpo.registry import JobType, Registry
+from pulpo.registry import Bindable, JobType, Registry
 from pulpo.run import Run
 from pulpo.worker.decide import EXPIRED, Verdict, bounce, undecodable, unsigned
 
 __all__ = ["open_job"]
 
 
-def _no_handler(run: Run) -> NoReturn:
-    raise WrongTypeError(f"no handler for job type {run.type!r}")
+def _no_handler(run: Bindable) -> NoReturn:
+    raise WrongTypeError(f"no handler for job type {run.envelope.type!r}")
 
 
 # What a job belongs to that no handler is known for: it carries the usual rules.
