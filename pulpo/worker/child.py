@@ -15,7 +15,7 @@ from collections.abc import Callable
 
 from pulpo.adapter import QueueAdapter
 from pulpo.clock import SystemClock
-from pulpo.errors import LoadError
+from pulpo.errors import LoadError, QueueUnavailableError
 from pulpo.system import die_with_parent
 from pulpo.worker.banner import describe
 from pulpo.worker.journal import Journal, log_format
@@ -24,6 +24,9 @@ from pulpo.worker.report import Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 
 __all__ = ["run_child"]
+
+# The command line's exit code for a queue that cannot be reached.
+OUT_OF_REACH = 4
 
 
 def run_child(
@@ -69,7 +72,11 @@ def _work(load: Callable[[], WorkerParts], settings: WorkerSettings, reporter: R
     )
     _stop_on_sigterm(worker)
     reporter.tell(ready=describe(parts, settings))
-    all_done = worker.run()
+    try:
+        all_done = worker.run()
+    except QueueUnavailableError as error:
+        reporter.tell(load_error=f"queue out of reach: {error}", exit_code=OUT_OF_REACH)
+        return 0
     return _end(adapter, all_done=all_done)
 
 

@@ -92,6 +92,7 @@ class Worker:
 
         Returns False where jobs were still running when the grace was over: they go back to the
         queue by the end of this process, and only so, or a second run would start beside them.
+        Raises `QueueUnavailableError` where a burst cannot reach its queue; else it waits for it.
         """
         while not self._is_over():
             self._beat()
@@ -99,6 +100,8 @@ class Worker:
                 self.tick()
                 self._pause = 0.0
             except QueueError as error:
+                if self._settings.burst and self._engine is _UNASKED:
+                    raise
                 self._wait_for_queue(error)
         self._threads.stop()
         self._coroutines.stop()
