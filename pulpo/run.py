@@ -30,6 +30,7 @@ class Run:
         "call",
         "envelope",
         "id",
+        "isolated",
         "job",
         "job_type",
         "lost",
@@ -57,6 +58,8 @@ class Run:
         self.started = 0.0
         self.started_at = 0.0
         self.call: Callable[[], object] | None = None
+        #: True where it runs alone in another process, which keeps its time limit itself.
+        self.isolated = False
         #: True once the run was told that its `timeout` is over.
         self.over_time = False
         #: Monotonic seconds at which it was handed to a pool.

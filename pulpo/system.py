@@ -8,9 +8,11 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import fcntl
+import mmap
 import os
 import select
 import signal
+import struct
 import sys
 import time
 import weakref
@@ -22,6 +24,7 @@ __all__ = [
     "FairLock",
     "FileLock",
     "Lease",
+    "SharedMoment",
     "Waker",
     "abandon_in_children",
     "die_with_parent",
@@ -32,6 +35,7 @@ __all__ = [
 ]
 
 _PR_SET_PDEATHSIG = 1
+_MOMENT = struct.Struct("d")
 
 
 class Lease(Protocol):
@@ -265,3 +269,20 @@ def kill_group(pid: int, number: int) -> None:
     """Send a signal to a process and everything in its group; does nothing if it is gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
+
+
+class SharedMoment:
+    """A monotonic second that a process and those it forks see alike; one of them sets it."""
+
+    def __init__(self) -> None:
+        self._memory = mmap.mmap(-1, _MOMENT.size)
+        self.set(-1e9)
+
+    def set(self, moment: float) -> None:
+        """Let everybody see this second."""
+        _MOMENT.pack_into(self._memory, 0, moment)
+
+    def get(self) -> float:
+        """Return the second that was set last."""
+        moment: float = _MOMENT.unpack_from(self._memory, 0)[0]
+        return moment

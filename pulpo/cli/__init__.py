@@ -32,6 +32,8 @@ _VERBS = {
     "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
 }
+# Started by pulpo itself.
+_HIDDEN = {"sandbox": ("pulpo.cli.sandbox", "sandbox", "")}
 
 
 class _LazyVerbs(Verbs):
@@ -52,9 +54,9 @@ class _LazyVerbs(Verbs):
         return list(_VERBS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        if cmd_name not in _VERBS:
+        if cmd_name not in _VERBS and cmd_name not in _HIDDEN:
             return None
-        module, name, _ = _VERBS[cmd_name]
+        module, name, _ = {**_VERBS, **_HIDDEN}[cmd_name]
         return cast(click.Command, getattr(import_module(module), name))
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002

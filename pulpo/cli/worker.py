@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from functools import partial
 
 import click
@@ -16,7 +17,9 @@ from pulpo.loading import check_module_name
 from pulpo.worker.settings import WorkerSettings
 from pulpo.worker.supervisor import supervise
 
-__all__ = ["worker"]
+__all__ = ["WORKER_URL", "worker"]
+
+WORKER_URL = "PULPO_WORKER_URL"
 
 
 def _cores() -> int:
@@ -104,7 +107,11 @@ def worker(
         grace=grace,
         log_format=log_format,
         verbose=target.verbose,
+        isolate=(sys.executable, "-m", "pulpo", "sandbox", log_format, *modules),
     )
+    if target.url is not None:
+        # For the processes of suspects: as an argument, everybody who lists processes would see it.
+        os.environ[WORKER_URL] = target.url
     # By name, not as a closure: a supervisor that spawns its processes has to pickle it.
     load = partial(load_parts, tuple(modules), target.url)
     return supervise(load, settings, processes=processes or _cores())

@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pulpo.adapter import QueueAdapter
 from pulpo.clock import SystemClock
 from pulpo.errors import LoadError, QueueUnavailableError
-from pulpo.system import die_with_parent
+from pulpo.system import SharedMoment, die_with_parent
 from pulpo.worker.banner import describe
 from pulpo.worker.journal import Journal, log_format
 from pulpo.worker.loop import Worker
@@ -30,7 +30,11 @@ OUT_OF_REACH = 4
 
 
 def run_child(
-    load: Callable[[], WorkerParts], settings: WorkerSettings, report_fd: int, supervisor: int
+    load: Callable[[], WorkerParts],
+    settings: WorkerSettings,
+    report_fd: int,
+    supervisor: int,
+    last_death: SharedMoment,
 ) -> None:
     """Be a worker process; never returns."""
     code = 1
@@ -44,7 +48,7 @@ def run_child(
         )  # ^C reaches the supervisor, which passes it on
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        code = _work(load, settings, Reporter(report_fd))
+        code = _work(load, settings, Reporter(report_fd), last_death)
     except BrokenPipeError:
         code = 1  # the supervisor is gone
     except BaseException:  # told here, since nobody is above us
@@ -53,7 +57,12 @@ def run_child(
         os._exit(code)
 
 
-def _work(load: Callable[[], WorkerParts], settings: WorkerSettings, reporter: Reporter) -> int:
+def _work(
+    load: Callable[[], WorkerParts],
+    settings: WorkerSettings,
+    reporter: Reporter,
+    last_death: SharedMoment,
+) -> int:
     clock = SystemClock()
     try:
         parts = load()
@@ -69,6 +78,7 @@ def _work(load: Callable[[], WorkerParts], settings: WorkerSettings, reporter: R
         clock=clock,
         journal=Journal(clock, format=settings.log_format),
         beat=lambda: reporter.beat(clock.monotonic()),
+        last_death=last_death,
     )
     _stop_on_sigterm(worker)
     reporter.tell(ready=describe(parts, settings))
@@ -77,6 +87,8 @@ def _work(load: Callable[[], WorkerParts], settings: WorkerSettings, reporter: R
     except QueueUnavailableError as error:
         reporter.tell(load_error=f"queue out of reach: {error}", exit_code=OUT_OF_REACH)
         return 0
+    # An exit code of 0 alone says nothing: a handler may call os._exit(0).
+    reporter.tell(done=True)
     return _end(adapter, all_done=all_done)
 
 

@@ -6,10 +6,12 @@ job runs again is said in `pulpo.retry`; how a verdict reaches the queue, in `pu
 
 from __future__ import annotations
 
+import signal
 from dataclasses import dataclass
 from enum import Enum
 
 from pulpo.duration import as_text, seconds
+from pulpo.envelope import Envelope
 from pulpo.errors import TransientError
 from pulpo.job import Verb
 from pulpo.outcome import Bury, Cancel, Retry, Snooze
@@ -129,6 +131,30 @@ def undecodable(error: Exception, *, failures: int, spread: float) -> Verdict:
 def unsigned(error: Exception, *, failures: int) -> Verdict:
     """Return what becomes of a job that nobody with a key has signed: buried, never run."""
     return _bury(str(error), str(error), failures + 1)
+
+
+def killed_its_process(envelope: Envelope, code: int) -> Verdict:
+    """Return what becomes of a job that ran alone and whose process died: it is buried.
+
+    `code` is the exit code, or minus the signal. SIGKILL may have come from outside (an operator,
+    a machine out of memory): the first time the job is tried again with that as its error.
+    """
+    failures = envelope.failures + 1
+    if code >= 0:
+        reason = f"its process ended with exit code {code} in the middle of the run"
+    else:
+        reason = f"its process was killed by signal {-code} ({_signal_name(-code)})"
+    if -code != signal.SIGKILL or reason in envelope.errors:
+        return _bury(reason, reason, failures)
+    delay = default_backoff(failures)
+    return Verdict(Ending.RETRIED, Verb.REPLACE, delay, failures, error=reason, reason=reason)
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return "unknown"
 
 
 def _after_error(

@@ -30,4 +30,8 @@ def lease(run: Run) -> float:
 
 def over_time(runs: Iterable[Run], now: float) -> list[Run]:
     """Return the runs that have begun and are over the `timeout` of their type."""
-    return [run for run in runs if run.started and now - run.started > run.job_type.timeout]
+    return [
+        run
+        for run in runs
+        if run.started and not run.isolated and now - run.started > run.job_type.timeout
+    ]

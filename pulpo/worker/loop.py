@@ -18,14 +18,18 @@ from pulpo.clock import Clock
 from pulpo.errors import QueueError
 from pulpo.job import Capabilities, Job, Settlement
 from pulpo.run import Run
+from pulpo.system import SharedMoment
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.decide import LOST, RELEASED, Verdict, decide
 from pulpo.worker.execute import Finished
+from pulpo.worker.isolation import Isolation, Judgement
 from pulpo.worker.journal import Journal
 from pulpo.worker.opening import open_job
+from pulpo.worker.outage import Outage
 from pulpo.worker.rewrite import settlement
 from pulpo.worker.room import Room
 from pulpo.worker.settings import WorkerParts, WorkerSettings
+from pulpo.worker.suspects import Suspicion
 from pulpo.worker.threads import ThreadPool
 from pulpo.worker.watch import Watch
 
@@ -38,7 +42,8 @@ SETTLING = 0.02
 # Handed over and not begun for so long: every thread is woken for it, and then it is stuck behind
 # slow jobs and belongs to others.
 LATE, STUCK = 0.005, 0.05
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
+# At the very end, for the last settlements.
+SETTLING_LAST = 1.0
 
 
 # Until the queue has been reached for the first time.
@@ -69,6 +74,7 @@ class Worker:
         clock: Clock,
         journal: Journal,
         beat: Callable[[], None] = lambda: None,
+        last_death: SharedMoment | None = None,
     ) -> None:
         self._adapter = adapter
         self._parts = parts
@@ -80,11 +86,13 @@ class Worker:
         self._coroutines = CoroutinePool(settings.async_slots, clock, adapter.wake)
         self._room = Room(parts.registry, settings, self._threads, self._coroutines)
         self._watch = Watch(adapter, clock, self._threads, self._coroutines)
+        self._suspicion = Suspicion(adapter, last_death, started=clock.monotonic())
+        self._isolation = Isolation(settings.isolate, clock)
         self._judged: list[Judged] = []
         self._stopped = threading.Event()
         self._end: float | None = None
         self._drained = False
-        self._pause = 0.0
+        self._outage = Outage(clock, journal, beat)
         self._engine = _UNASKED
 
     def run(self) -> bool:
@@ -98,11 +106,12 @@ class Worker:
             self._beat()
             try:
                 self.tick()
-                self._pause = 0.0
+                self._outage.is_over()
             except QueueError as error:
                 if self._settings.burst and self._engine is _UNASKED:
                     raise
-                self._wait_for_queue(error)
+                self._drained = False
+                self._outage.wait(error, self._stopped)
         self._threads.stop()
         self._coroutines.stop()
         return not self._watch.held
@@ -139,14 +148,19 @@ class Worker:
 
     def _judge_result(self, finished: Finished) -> None:
         run, result, ended = finished
-        if self._watch.is_held(run):
+        if not self._watch.is_held(run):
+            return
+        if isinstance(result, Judgement):
+            verdict = result.verdict
+        else:
             verdict = decide(
                 self._watch.seen_through(run, result),
                 run.job_type.policy,
                 failures=run.envelope.failures,
                 spread=random.uniform(-1, 1),
+                at_least=self._engine.delay_unit,
             )
-            self._judge(run, verdict, ended - run.started)
+        self._judge(run, verdict, ended - run.started)
 
     def _judge(self, run: Run, verdict: Verdict, seconds: float = 0.0) -> None:
         told = settlement(run, verdict, self._parts.codec, max_body=self._engine.max_body)
@@ -209,10 +223,14 @@ class Worker:
         plain: list[Run] = []
         coroutines: list[Run] = []
         plain_room, async_room = self._room.left()
+        suspects = self._suspicion.among(jobs, self._engine, now) if self._settings.isolate else ()
         for job in jobs:
             run, verdict = open_job(job, codec, registry, now=wall, spread=spread)
             self._watch.begin(run, now)
-            is_async = run.job_type.is_async
+            if job.number in suspects:
+                # A thread of ours waits for it, so a suspect takes a slot like any other job.
+                self._isolation.take(run, self._engine.delay_unit)
+            is_async = run.job_type.is_async and not run.isolated
             chosen, room = (coroutines, async_room) if is_async else (plain, plain_room)
             if verdict is None and len(chosen) < room:
                 chosen.append(run)
@@ -236,17 +254,8 @@ class Worker:
         idle = not self._watch.held and not self._judged
         if self._is_stopping():
             assert self._end is not None
-            return not self._watch.held or self._clock.monotonic() >= self._end
+            now = self._clock.monotonic()
+            if now >= self._end and self._isolation.end():
+                self._end = now + SETTLING_LAST  # for handing back what ran there
+            return not self._watch.held or now >= self._end
         return self._settings.burst and idle and self._drained
-
-    def _wait_for_queue(self, error: QueueError) -> None:
-        """Wait a little longer each time, for ever: a worker outlives its queue's restarts."""
-        self._drained = False
-        if not self._pause:
-            self._journal.say("WARNING", "waiting", reason=f"queue out of reach: {error}")
-        self._pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
-        until = self._clock.monotonic() + self._pause * random.uniform(0.8, 1.0)
-        while (left := until - self._clock.monotonic()) > 0 and not self._stopped.wait(
-            min(left, BUSY)
-        ):
-            self._beat()

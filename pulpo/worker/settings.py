@@ -19,6 +19,8 @@ class WorkerSettings:
     Without `queues` it serves `default` and every queue of its job types. `threads` handlers and
     `async_slots` coroutines run at once. `grace` is how many seconds running jobs have to finish
     when the worker stops. `burst`: stop when nothing is ready. `log_format` is `text` or `json`.
+    `isolate` is the command, to be followed by a descriptor's number, that starts a process for
+    suspects; without it they run like every other job.
     """
 
     queues: tuple[str, ...] = ()
@@ -28,6 +30,7 @@ class WorkerSettings:
     grace: float = 25.0
     log_format: str = "text"
     verbose: bool = False
+    isolate: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in ("threads", "async_slots"):

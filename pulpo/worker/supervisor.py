@@ -12,10 +12,10 @@ import select
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from pulpo.clock import Clock, SystemClock
-from pulpo.system import Waker, kill_group
+from pulpo.system import SharedMoment, Waker, kill_group
 from pulpo.worker.banner import banner
 from pulpo.worker.child import run_child
 from pulpo.worker.journal import Journal
@@ -29,6 +29,8 @@ SILENCE = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 # A process that lived so long has started well: its successor starts at once.
 LIVED = 10.0
+# Signals so close together, in seconds, are one.
+SAME_SIGNAL = 0.1
 # Beyond the grace: for settling the last jobs and closing.
 FAREWELL = 2.0
 
@@ -53,15 +55,18 @@ class _Place:
     pause: float = 0.0
     start_at: float = 0.0
     done: bool = False
+    finished: bool = False
     killed_because: str = ""
 
 
-@dataclass(slots=True)
 class _Signals:
-    """How often we were told to stop."""
+    """How often we were told to stop: a second time means now."""
 
-    bell: Waker = field(default_factory=Waker)
-    count: int = 0
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._first: float | None = None
+        self.bell = Waker()
+        self.count = 0
 
     def listen(self) -> None:
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
@@ -69,7 +74,11 @@ class _Signals:
         signal.signal(signal.SIGCHLD, lambda *_: self.bell.ring())
 
     def _heard(self, *_: object) -> None:
-        self.count += 1
+        now = self._clock.monotonic()
+        # timeout(1), shells and terminals tell a process and then its whole group: that is once.
+        if self._first is None or now - self._first > SAME_SIGNAL:
+            self.count += 1
+        self._first = now if self._first is None else self._first
         self.bell.ring()
 
 
@@ -86,10 +95,11 @@ class _Supervisor:
         self._clock = clock
         self._journal = Journal(clock, format=settings.log_format)
         self._places = [_Place() for _ in range(processes)]
-        self._signals = _Signals()
+        self._signals = _Signals(clock)
         self._announced = False
         self._stop_until: float | None = None
         self._exit_code = 0
+        self._last_death = SharedMoment()
 
     def run(self) -> int:
         self._signals.listen()
@@ -131,10 +141,10 @@ class _Supervisor:
         if not pid:
             os.close(reading)
             self._forget_siblings()
-            run_child(self._load, self._settings, writing, supervisor)
+            run_child(self._load, self._settings, writing, supervisor, self._last_death)
         os.close(writing)
         place.pid, place.started, place.last_beat = pid, now, None
-        place.reports, place.killed_because = Reports(reading), ""
+        place.reports, place.killed_because, place.finished = Reports(reading), "", False
 
     def _forget_siblings(self) -> None:
         """In a new process: close what belongs to the supervisor and to the other processes."""
@@ -170,6 +180,7 @@ class _Supervisor:
             place.last_beat = self._clock.monotonic()
             if "load_error" in facts:
                 self._refuse(str(facts["load_error"]), facts["exit_code"])
+            place.finished = place.finished or "done" in facts
             ready = facts.get("ready")
             if isinstance(ready, dict) and not self._announced:
                 self._announced = True
@@ -202,16 +213,17 @@ class _Supervisor:
         # What its handlers started must not outlive it: it may hold what the job locked.
         kill_group(place.pid, signal.SIGKILL)
         pid, place.pid = place.pid, 0
-        if code == 0 and self._settings.burst:
+        if place.finished and self._settings.burst:
             place.done = True
         if place.done or self._stopping:
             return
         lived = self._clock.monotonic() - place.started
-        if code == 0:
+        if place.finished:
             place.pause = 0.0  # it retired: a thread of it was stuck
         else:
             place.pause = 0.0 if lived > LIVED else place.pause
             place.pause = min(max(place.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+            self._last_death.set(self._clock.monotonic())
             why = place.killed_because or _ended_by(code)
             self._journal.say("ERROR", "died", pid=pid, reason=f"{why}; its jobs go back")
         place.start_at = self._clock.monotonic() + place.pause

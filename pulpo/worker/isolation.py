@@ -1,0 +1,185 @@
+"""Running suspects, each alone in a process of its own, while this process holds the reservation.
+
+A job whose worker died under it twice may be the one that kills, or may have stood beside it. Here
+it shares its process with nobody: if it dies, it was the job. A process that lives is kept for the
+next suspect; only a death in a freshly started one is a verdict. What happens inside is in
+`sandbox.py`.
+"""
+
+from __future__ import annotations
+
+import signal
+import socket
+import subprocess
+import threading
+from collections.abc import Sequence
+from functools import partial
+from typing import NamedTuple
+
+from pulpo.clock import Clock
+from pulpo.duration import as_text
+from pulpo.errors import JobTimeoutError
+from pulpo.run import Run
+from pulpo.system import kill_group
+from pulpo.worker.decide import RELEASED, Raised, Verdict, bounce, decide, killed_its_process
+from pulpo.worker.sandbox import as_verdict, read_frame, write_frame
+
+__all__ = ["Isolation", "Judgement"]
+
+# How long the user's code may take to load.
+_LONGEST_START = 120.0
+
+
+class Judgement(NamedTuple):
+    """What a suspect's run came to: a verdict already, since only the sandbox saw the error."""
+
+    verdict: Verdict
+
+
+class Isolation:
+    """The sandboxes of one worker process.
+
+    `take` and `end` are the loop's; what `take` sets to be called runs in the pool's threads.
+    """
+
+    def __init__(self, command: Sequence[str], clock: Clock) -> None:
+        self._command = tuple(command)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._idle: list[_Sandbox] = []
+        self._all: set[_Sandbox] = set()
+        self._ended = False
+
+    def take(self, run: Run, delay_unit: float) -> None:
+        """Let a run happen in a sandbox, in place of its own call."""
+        run.isolated = True
+        run.call = partial(self._run, run, delay_unit)
+
+    def _run(self, run: Run, delay_unit: float) -> Judgement:
+        """Run one suspect to its end, whatever that is; raises nothing."""
+        while True:
+            with self._lock:
+                box, fresh = (self._idle.pop(), False) if self._idle else (None, True)
+            try:
+                box = box or self._start()
+                answer = box.ask(run, delay_unit, run.job_type.timeout)
+            except (OSError, ValueError) as error:
+                return Judgement(self._not_now(run, f"no process for a suspect: {error}"))
+            if isinstance(answer, Verdict):
+                with self._lock:
+                    self._idle.append(box)
+                return Judgement(answer)
+            with self._lock:
+                self._all.discard(box)
+                ended = self._ended
+            code = box.end()
+            if ended:
+                return Judgement(RELEASED)
+            if answer is _OVER_TIME:
+                return Judgement(_timed_out(run, delay_unit))
+            if fresh:
+                # Only what this job did can have killed a process that ran nothing else.
+                return Judgement(killed_its_process(run.envelope, code))
+
+    def end(self) -> bool:
+        """Kill every sandbox: its job is handed back; True if there were any, the first time."""
+        with self._lock:
+            first, self._ended = not self._ended, True
+            boxes = list(self._all)
+        for box in boxes:
+            box.kill()
+        return first and bool(boxes)
+
+    def _start(self) -> _Sandbox:
+        box = _Sandbox(self._command)
+        with self._lock:
+            self._all.add(box)
+        box.wait_until_ready()
+        return box
+
+    def _not_now(self, run: Run, reason: str) -> Verdict:
+        envelope = run.envelope
+        return bounce(
+            reason,
+            bounces=envelope.bounces,
+            bounced=envelope.bounced,
+            now=self._clock.wall(),
+            spread=0.0,
+        )
+
+
+def _timed_out(run: Run, delay_unit: float) -> Verdict:
+    error = JobTimeoutError(f"timed out after {as_text(run.job_type.timeout)}")
+    return decide(
+        Raised(error),
+        run.job_type.policy,
+        failures=run.envelope.failures,
+        spread=0.0,
+        at_least=delay_unit,
+    )
+
+
+_OVER_TIME = object()
+_DIED = object()
+
+
+class _Sandbox:
+    """One process, and the socket to it."""
+
+    def __init__(self, command: Sequence[str]) -> None:
+        self._sock, theirs = socket.socketpair()
+        try:
+            self._process = subprocess.Popen(
+                [*command, str(theirs.fileno())],
+                pass_fds=(theirs.fileno(),),
+                stdin=subprocess.DEVNULL,
+                start_new_session=True,  # its whole group can be killed, children of it as well
+            )
+        finally:
+            theirs.close()
+
+    def wait_until_ready(self) -> None:
+        """Wait until the user's code is loaded; raises `OSError` or `ValueError` if it does not."""
+        self._sock.settimeout(_LONGEST_START)
+        facts = read_frame(self._sock)
+        if not facts or "ready" not in facts:
+            raise ValueError((facts or {}).get("refused", "it died while loading"))
+
+    def ask(self, run: Run, delay_unit: float, timeout: float) -> Verdict | object:
+        """Return the sandbox's verdict, `_OVER_TIME`, or `_DIED`."""
+        job = run.job
+        self._sock.settimeout(timeout)
+        try:
+            write_frame(
+                self._sock,
+                {
+                    "number": job.number,
+                    "body": job.body,
+                    "queue": run.queue,
+                    "priority": run.priority,
+                    "ttr": job.ttr,
+                    "delay_unit": delay_unit,
+                },
+            )
+            facts = read_frame(self._sock)
+        except TimeoutError:
+            return _OVER_TIME
+        except OSError:
+            return _DIED
+        return _DIED if facts is None else as_verdict(facts)
+
+    def kill(self) -> None:
+        """Kill the process and its whole group; any thread."""
+        kill_group(self._process.pid, signal.SIGKILL)
+
+    def end(self) -> int:
+        """Make sure that it is gone, and return how it ended: a code, or minus a signal."""
+        try:
+            code = self._process.wait(1.0)
+        except subprocess.TimeoutExpired:
+            # It closed its socket and lives on: that is not how a handler ends.
+            self.kill()
+            code = self._process.wait()
+        self.kill()  # what it has left behind in its group
+        self._sock.close()
+        return code
