@@ -59,6 +59,8 @@ if TYPE_CHECKING:
     publish = _app.publish
     publish_many = _app.publish_many
     register = _app.register
+    run_worker = _app.run_worker
+    start_worker = _app.start_worker
 
 __all__ = [
     "HIGH",
@@ -109,11 +111,23 @@ __all__ = [
     "publish",
     "publish_many",
     "register",
+    "run_worker",
+    "start_worker",
 ]
 
 # What the default app does; its bound methods are looked up anew each time.
 _OF_THE_APP = frozenset(
-    {"apublish", "apublish_many", "configure", "job", "publish", "publish_many", "register"}
+    {
+        "apublish",
+        "apublish_many",
+        "configure",
+        "job",
+        "publish",
+        "publish_many",
+        "register",
+        "run_worker",
+        "start_worker",
+    }
 )
 _HOMES = {
     "Pulpo": "app",

@@ -37,14 +37,16 @@ class Reader:
 
     def __init__(self, page: Path, folder: Path, replacements: dict[str, str]) -> None:
         self._page = page
-        self._folder = folder
+        self._folder = folder / "reader"
+        self._folder.mkdir()
+        self._talk = folder / "stderr"  # apart, or its lines fall into the middle of others
+        self._talk.touch()
         self._replacements = replacements
         self._env = {
             name: value for name, value in os.environ.items() if not name.startswith("PULPO_")
         }
         self._env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
-        self._env["PYTHONUNBUFFERED"] = "1"
-        self._env["HOME"] = self._env["XDG_STATE_HOME"] = str(folder)
+        self._env["HOME"] = self._env["XDG_STATE_HOME"] = str(self._folder)
         self._shell = self._start(["bash", "--noprofile", "--norc"])
         self._python: subprocess.Popen[str] | None = None
 
@@ -118,11 +120,11 @@ class Reader:
 
     def _run(self, command: Command) -> tuple[str, int]:
         script = (
-            f"( exit ${{last:-0}} )\n{{ {command.text}\n}} </dev/null\nlast=$?\n"
+            f"( exit ${{last:-0}} )\n{{ {command.text}\n}} </dev/null 2>'{self._talk}'\nlast=$?\n"
             f"printf '\\n{_END}%s\\n' $last"
         )
         printed, answer = self._ask(self._shell, script)
-        return printed, int(answer)
+        return printed + self._talk.read_text(encoding="utf-8"), int(answer)
 
     def _start(self, arguments: list[str]) -> subprocess.Popen[str]:
         return subprocess.Popen(
