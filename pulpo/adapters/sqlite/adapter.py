@@ -6,7 +6,6 @@ What the statements are is in `statements`, what each verb does in `settling` an
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sqlite3
 from collections.abc import Sequence
@@ -15,15 +14,16 @@ from pulpo.adapters.sqlite import statements as sql
 from pulpo.adapters.sqlite.claiming import Look, claim, look
 from pulpo.adapters.sqlite.database import Database, Ready
 from pulpo.adapters.sqlite.doorbells import Doorbell
-from pulpo.adapters.sqlite.owners import Owner
+from pulpo.adapters.sqlite.membership import Membership
+from pulpo.adapters.sqlite.pace import SyncPace
 from pulpo.adapters.sqlite.room import Room
 from pulpo.adapters.sqlite.rows import Row, State, check_jobs, due, row, too_big
-from pulpo.adapters.sqlite.settling import Settling
+from pulpo.adapters.sqlite.settling import Settling, check_settlements
 from pulpo.adapters.sqlite.troubles import translated
 from pulpo.adapters.sqlite.upkeep import Upkeep
 from pulpo.errors import PublishUncertainError, QueueError, QueueUnavailableError, UsageError
 from pulpo.identity import check_queue
-from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, Verb
+from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement
 from pulpo.system import Waker, wait_any
 
 __all__ = ["SQLiteAdapter"]
@@ -32,7 +32,6 @@ __all__ = ["SQLiteAdapter"]
 _MOST_ROWS = 2_000
 # The safety net under the doorbells, in seconds.
 _SLOW_POLL = 1.0
-_BETWEEN_SYNCS = 1.0
 # How often a busy worker asks the kernel whether other holders of jobs live.
 _BETWEEN_ROLL_CALLS = 0.1
 
@@ -47,11 +46,10 @@ class SQLiteAdapter:
         self._capabilities = Capabilities(engine="sqlite", max_body=max_body)
         self._waker = Waker()
         self._pid = os.getpid()
-        self._owner: Owner | None = None
-        self._bell: Doorbell | None = None
+        self._membership = Membership(database, self._upkeep)
+        self._pace = SyncPace()
         self._known: set[str] = set()
-        self._synced_at = self._called_at = float("-inf")
-        self._unsynced = False
+        self._called_at = float("-inf")
         self._fence = 0
 
     @property
@@ -105,7 +103,7 @@ class SQLiteAdapter:
         """Start the leases of these jobs anew."""
         self._forget_parent()
         now = self._upkeep.now()
-        me = self._owner.number if self._owner else -1
+        me = self._membership.number
 
         def renew(connection: sqlite3.Connection, _: Ready) -> list[bool | QueueError]:
             keys = [(now.boot, job.number, job.token, me) for job in jobs]
@@ -124,14 +122,7 @@ class SQLiteAdapter:
     def close(self) -> None:
         """Give back every job that is held, no crash counted, and let go of the file."""
         self._forget_parent()
-        if self._owner is not None:
-            with contextlib.suppress(QueueError):  # then the lock's end gives them back
-                self._give_back(self._owner)
-            self._owner.close()
-            self._owner = None
-        if self._bell is not None:
-            self._bell.close()
-            self._bell = None
+        self._membership.leave()
         self._database.close()
         self._waker.close()
 
@@ -149,7 +140,7 @@ class SQLiteAdapter:
             ready |= _ready_among(rows)
 
         self._database.write(insert, synced=True)
-        self._note_sync(now.boot, synced=True)
+        self._pace.note(now.boot, synced=True)
 
     # Settling and reserving
 
@@ -163,20 +154,17 @@ class SQLiteAdapter:
             raise UsageError(f"limit must be 0 or more: {limit!r}")
         if not timeout >= 0:  # true for NaN too
             raise UsageError(f"timeout must be 0 or more seconds: {timeout!r}")
-        for settlement in settlements:
-            if settlement.verb in (Verb.REPLACE, Verb.BURY):
-                if settlement.rewritten is None:
-                    raise UsageError(
-                        f"{settlement.verb.value} needs a rewritten job: {settlement!r}"
-                    )
-                check_jobs((settlement.rewritten,))
-            if settlement.then:
-                check_jobs(settlement.then)
+        check_settlements(settlements)
 
     def _trade(
-        self, settlements: Sequence[Settlement], queues: Sequence[str], limit: int
+        self,
+        settlements: Sequence[Settlement],
+        queues: Sequence[str],
+        limit: int,
+        *,
+        roll_call: bool = True,
     ) -> tuple[Sequence[bool | QueueError], Sequence[Job]]:
-        owner = self._enter().number if limit else self._owner.number if self._owner else -1
+        owner = self._membership.enter().number if limit else self._membership.number
         now = self._upkeep.now()
         follow = sum(len(job.body) for s in settlements for job in s.then)
         settling = Settling(
@@ -186,8 +174,9 @@ class SQLiteAdapter:
             max_body=self._capabilities.max_body,
             full=self._room.refusal(follow) if follow else None,
         )
-        look_for_dead = not settlements or now.boot - self._called_at >= _BETWEEN_ROLL_CALLS
-        if look_for_dead:
+        if settlements and now.boot - self._called_at < _BETWEEN_ROLL_CALLS:
+            roll_call = False
+        if roll_call:
             self._called_at = now.boot
 
         def trade(
@@ -205,11 +194,11 @@ class SQLiteAdapter:
                 owner=owner,
                 fence=self._fence,
                 now=now,
-                look_for_dead=look_for_dead,
+                roll_call=roll_call,
             )
 
         self._fence += 1
-        synced = now.boot - self._synced_at >= _BETWEEN_SYNCS
+        synced = self._pace.is_due(now.boot)
         try:
             result = self._database.write(trade, synced=synced)
         except QueueUnavailableError:
@@ -218,20 +207,14 @@ class SQLiteAdapter:
             if not settlements:
                 raise QueueUnavailableError(str(error)) from error
             return [error] * len(settlements), ()
-        self._note_sync(now.boot, synced=synced)
+        self._pace.note(now.boot, synced=synced)
         return result
-
-    def _note_sync(self, now: float, *, synced: bool) -> None:
-        # One sync covers every commit before it: they are one log.
-        self._unsynced = not synced
-        if synced:
-            self._synced_at = now
 
     # Waiting
 
     def _look(self, queues: Sequence[str]) -> Look:
         now = self._upkeep.now()
-        me = self._owner.number if self._owner else -1
+        me = self._membership.number
         try:
             return look(self._database.connection, self._upkeep, queues, me, now)
         except sqlite3.Error as error:
@@ -239,7 +222,7 @@ class SQLiteAdapter:
 
     def _wait(self, queues: Sequence[str], limit: int, timeout: float) -> Sequence[Job]:
         jobs: Sequence[Job] = ()
-        bell = self._open_bell() if limit else None
+        bell = self._membership.bell() if limit else None
         fds = [self._waker.fileno(), *([bell.fileno()] if bell else [])]
         while timeout > 0 and not jobs:
             soonest = _SLOW_POLL
@@ -252,6 +235,8 @@ class SQLiteAdapter:
             if self._waker.fileno() in rung:
                 self._waker.silence()
                 break
+            if rung:  # a publisher has called: no need to look first
+                _, jobs = self._trade((), queues, limit, roll_call=False)
             self._sync_if_idle()
         if bell is not None and bell.leave() and not jobs:
             # Somebody has rung us for a job that we leave to others: let them know.
@@ -272,54 +257,19 @@ class SQLiteAdapter:
 
     def _sync_if_idle(self) -> None:
         now = self._upkeep.now()
-        if self._unsynced and now.boot - self._synced_at >= _BETWEEN_SYNCS:
+        if self._pace.is_due(now.boot):
             fact = ("synced", f"{now.wall:.3f}")
             self._database.write(lambda c, _: c.execute(sql.SAY, fact), synced=True)
-            self._note_sync(now.boot, synced=True)
-
-    # Being an owner
-
-    def _enter(self) -> Owner:
-        if self._owner is None:
-            self._database.connection  # noqa: B018  # makes the folder of the locks
-            self._upkeep.now()
-            owner = Owner(self._database.side)
-
-            def enter(connection: sqlite3.Connection, ready: Ready) -> None:
-                self._upkeep.take_back_all(connection, ready)
-                owner.enter(connection)
-
-            try:
-                self._database.write(enter, synced=False)
-            except BaseException:
-                owner.close()
-                raise
-            self._owner = owner
-        return self._owner
-
-    def _open_bell(self) -> Doorbell | None:
-        slot = self._enter().slot
-        if self._bell is None and slot is not None:
-            self._bell = Doorbell(self._database.side, slot)
-        return self._bell
-
-    def _give_back(self, owner: Owner) -> None:
-        def give_back(connection: sqlite3.Connection, ready: Ready) -> None:
-            for number, queue in connection.execute(sql.HELD, (owner.number,)).fetchall():
-                connection.execute(sql.HAND_BACK, (number,))
-                ready[queue] = ready.get(queue, 0) + 1
-            owner.leave(connection)
-
-        self._database.write(give_back, synced=True)
+            self._pace.note(now.boot, synced=True)
 
     def _forget_parent(self) -> None:
         """In a forked child: begin anew, and hold none of the parent's jobs."""
         if self._pid != os.getpid():
             self._pid = os.getpid()
-            self._owner = self._bell = None
+            self._membership.forget()
             self._waker.close()
             self._waker = Waker()
-            self._unsynced = False
+            self._pace = SyncPace()
 
 
 def _ready_among(rows: Sequence[Row]) -> Ready:

@@ -48,13 +48,13 @@ def claim(
     owner: int,
     fence: int,
     now: Moment,
-    look_for_dead: bool,
+    roll_call: bool,
 ) -> list[Job]:
     """Reserve the most urgent ready jobs for an owner, up to `limit`."""
     paused = upkeep.promote(connection, ready, now, me=owner)
     served = _unpaused(connection, queues, now)[0] if paused else queues
     rows = _first(connection, served, limit)
-    if len(rows) < limit and look_for_dead:
+    if len(rows) < limit and roll_call:
         dead = upkeep.dead_holders(connection, owner)
         if dead:
             upkeep.take_back(connection, ready, dead)
