@@ -19,7 +19,7 @@ from pulpo.worker.supervisor import supervise
 
 __all__ = ["WORKER_URL", "worker"]
 
-WORKER_URL = "PULPO_WORKER_URL"
+WORKER_URL = "_PULPO_WORKER_URL"  # for our own children, not a setting
 
 
 def _cores() -> int:

@@ -42,7 +42,7 @@ def test_a_misspelt_module_is_answered_with_the_nearest_one(folder: Path) -> Non
 
     error = load_error("lab_taks")
 
-    assert ("no module 'lab_taks'; did you mean 'lab_tasks'?", 2) == (error.shown, error.exit_code)
+    assert (error.shown, error.exit_code) == ("no module 'lab_taks'; did you mean 'lab_tasks'?", 2)
 
 
 def test_a_module_named_without_its_package_is_answered_with_its_package(folder: Path) -> None:
@@ -59,7 +59,7 @@ def test_a_file_is_answered_with_the_name_of_its_module(name: str) -> None:
 
 
 def test_a_path_is_answered_with_dots() -> None:
-    with pytest.raises(LoadError, match="'app.tasks', not the name of its file: 'app/tasks.py'"):
+    with pytest.raises(LoadError, match=r"'app.tasks', not the name of its file: 'app/tasks.py'"):
         check_module_name("app/tasks.py")
 
 
@@ -74,12 +74,12 @@ def test_a_failing_module_is_shown_with_its_own_frames_only(folder: Path) -> Non
 
     error = load_error("lab_broken")
 
-    assert 1 == error.exit_code
+    assert error.exit_code == 1
     assert error.shown.startswith("Traceback (most recent call last):\n")
-    assert 2 == error.shown.count('File "')
+    assert error.shown.count('File "') == 2
     assert "importlib" not in error.shown
     last = error.shown.splitlines()[-1]
-    assert "module 'lab_broken' does not import: ValueError: boom" == last
+    assert last == "module 'lab_broken' does not import: ValueError: boom"
 
 
 def test_a_missing_dependency_is_the_modules_own_error(folder: Path) -> None:
@@ -87,7 +87,7 @@ def test_a_missing_dependency_is_the_modules_own_error(folder: Path) -> None:
 
     error = load_error("lab_needy")
 
-    assert 1 == error.exit_code
+    assert error.exit_code == 1
     assert 'lab_needy.py", line 1' in error.shown
     assert "No module named 'lab_not_installed'" in error.shown
 
@@ -111,5 +111,5 @@ def test_an_error_inside_pulpo_is_shown_at_the_line_that_called_it(folder: Path)
 
     error = load_error("lab_wrong")
 
-    assert 1 == error.shown.count('File "')
+    assert error.shown.count('File "') == 1
     assert "lab_wrong.py" in error.shown
