@@ -1,0 +1,122 @@
+"""A queue, a folder and a ledger: where a whole story of producers and workers takes place."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pulpo.app import Pulpo
+from tests.acceptance.command_line import CommandLine
+from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.ledger import Account, Ledger, audit
+from tests.lab.processes import WorkerProcess, environment, until
+
+__all__ = ["Place"]
+
+TASKS = "tests.lab.tasks"
+
+
+@dataclass
+class Place:
+    """Starts processes on one queue, and looks into it as an operator does.
+
+    `server` is the beanstalkd behind the URL, None for a file.
+    """
+
+    folder: Path
+    url: str
+    server: Beanstalkd | None = None
+    ledger: Ledger = field(init=False)
+    _workers: int = 0
+
+    def __post_init__(self) -> None:
+        kept = self.folder / "ledger"
+        kept.mkdir(exist_ok=True)
+        self.ledger = Ledger(kept)
+        self.pulpo = CommandLine(self.folder, self.url)
+
+    def worker(self, *arguments: str, module: str = TASKS, **environ: str) -> WorkerProcess:
+        """Return a worker that is to be started, with two processes if nothing else is said."""
+        self._workers += 1
+        if "--processes" not in arguments:
+            arguments = ("--processes", "2", *arguments)
+        return WorkerProcess(
+            self.folder,
+            (module, *arguments),
+            environment(self.url, self.ledger.folder, **environ),
+            self.folder / f"worker-{self._workers}.log",
+        )
+
+    def produce(self, processes: int, count: int, *options: str) -> list[subprocess.Popen[str]]:
+        """Start producers of `count` jobs each."""
+        return [
+            subprocess.Popen(
+                [sys.executable, "-m", "tests.lab.producer", str(count), *options],
+                cwd=self.folder,
+                env=environment(self.url, self.ledger.folder),
+                stdout=subprocess.PIPE,
+                text=True,
+            )
+            for _ in range(processes)
+        ]
+
+    def published(self, producers: list[subprocess.Popen[str]]) -> list[dict[str, Any]]:
+        """Wait for producers; return what each has to say."""
+        said = []
+        for producer in producers:
+            out, _ = producer.communicate(timeout=60)
+            assert producer.returncode == 0, "a producer met an error that is not documented"
+            said.append(json.loads(out))
+        return said
+
+    def app(self) -> Pulpo:
+        """Return a producer in this process; the caller closes it."""
+        return Pulpo(self.url)
+
+    def stats(self, queue: str = "default") -> dict[str, Any]:
+        """Return the counts of a queue, as `pulpo stats --json` tells them."""
+        said = self.pulpo("stats", queue, "--json")
+        assert said.code == 0, said.err
+        counts: dict[str, Any] = said.lines[0]["queues"][queue]
+        return counts
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """Return every job that is in the queue, as `pulpo jobs list --json` tells it."""
+        said = self.pulpo("jobs", "list", "--limit", "100000", "--json")
+        assert said.code == 0, said.err
+        return said.lines
+
+    def show(self, job_id: str) -> dict[str, Any]:
+        """Return one job, as `pulpo jobs show --json` tells it."""
+        said = self.pulpo("jobs", "show", job_id, "--json")
+        assert said.code == 0, said.err
+        (job,) = said.lines
+        shown: dict[str, Any] = job
+        return shown
+
+    def wait_for(self, kind: str, count: int, *, patience: float = 30.0) -> None:
+        """Wait until so many notes of a kind are in the ledger."""
+        until(
+            lambda: self.ledger.count(kind) >= count,
+            f"{count} {kind}; there are {self.ledger.count(kind)}",
+            patience=patience,
+        )
+
+    def wait_until_all_done(self, *, patience: float = 30.0) -> None:
+        """Wait until every accepted job is done and the queue knows nothing of it any more."""
+        wanted = {entry.id for entry in self.ledger.read("accepted")}
+        until(
+            lambda: wanted <= {entry.id for entry in self.ledger.read("done")},
+            f"all of {len(wanted)} jobs done; {self.ledger.count('done')} runs are",
+            patience=patience,
+            pause=0.05,
+        )
+
+    def account(self, *, kept: Collection[str] = ()) -> Account:
+        """Return the audit of this place's ledger."""
+        return audit(self.ledger, kept=kept)
