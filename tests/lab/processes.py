@@ -134,7 +134,7 @@ class WorkerProcess:
         lines = [json.loads(line) for line in self.text.splitlines() if line.startswith("{")]
         return [line for line in lines if line["event"] == event]
 
-    def signal(self, number: int = signal.SIGTERM) -> None:
+    def send(self, number: int = signal.SIGTERM) -> None:
         """Send a signal to the supervisor alone."""
         os.kill(self.pid, number)
 
@@ -146,7 +146,7 @@ class WorkerProcess:
     def stop(self, number: int = signal.SIGTERM, timeout: float = PATIENCE) -> int:
         """End it as a service manager does; return its exit code."""
         self.children()
-        self.signal(number)
+        self.send(number)
         return self.wait(timeout)
 
     def kill(self) -> list[int]:
