@@ -30,8 +30,15 @@ __all__ = ["CallOptions", "JobFunction", "make_job_function"]
 P = ParamSpec("P")
 R = TypeVar("R")
 
-if TYPE_CHECKING:  # wrapt says nothing of types, and Any as a base would hide every wrong name
-    Proxy = object
+if TYPE_CHECKING:
+
+    class Proxy:  # wrapt says nothing of types, and Any as a base would hide every wrong name
+        """What is used of wrapt's proxy."""
+
+        __wrapped__: Callable[..., Any]
+
+        def __init__(self, wrapped: object) -> None: ...
+
 else:
     Proxy = wrapt.BaseObjectProxy
 
@@ -58,12 +65,6 @@ class JobFunction(Proxy, Generic[P, R]):
     the call, and nothing is put.
     """
 
-    __wrapped__: Callable[P, R]
-    _self_publisher: Publisher
-    _self_type: JobType
-    _self_arguments: Arguments
-    _self_template: Message
-
     def __init__(
         self,
         function: Callable[P, R],
@@ -72,17 +73,18 @@ class JobFunction(Proxy, Generic[P, R]):
         arguments: Arguments,
         template: Message,
     ) -> None:
-        if not TYPE_CHECKING:
-            super().__init__(function)
-        # wrapt keeps names that start so on the proxy, all others go to the function.
+        super().__init__(function)
+        # wrapt keeps names that start so on the proxy, all others go to the function. They are not
+        # annotated in the class: its __annotations__ would hide those of the function.
+        self._self_function = function
         self._self_publisher = publisher
         self._self_type = job_type
         self._self_arguments = arguments
         self._self_template = template
 
-    def __call__(self, *args: P.args, **kwargs: P.kwargs) -> R:
+    def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here and now."""
-        return self.__wrapped__(*args, **kwargs)
+        return self._self_function(*args, **kwargs)
 
     def __repr__(self) -> str:
         return f"<job {self._self_type.type!r}: {self._self_type.source}>"
@@ -90,16 +92,22 @@ class JobFunction(Proxy, Generic[P, R]):
     def __reduce_ex__(self, protocol: Any) -> str:  # Any: typeshed's own base says SupportsIndex
         return self.__wrapped__.__qualname__  # pickled by name, as functions are
 
+    def __copy__(self) -> JobFunction[P, R]:
+        return self
+
+    def __deepcopy__(self, memo: object) -> JobFunction[P, R]:
+        return self
+
     @property
     def job_type(self) -> JobType:
         """The job type: its name and its rules."""
         return self._self_type
 
-    def message(self, *args: P.args, **kwargs: P.kwargs) -> Message:
+    def message(self, /, *args: P.args, **kwargs: P.kwargs) -> Message:
         """Return the message that `delay` would publish; each has an id of its own."""
         return self._self_template.with_body(self._self_arguments.body(args, kwargs))
 
-    def delay(self, *args: P.args, **kwargs: P.kwargs) -> JobRef:
+    def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
         """Publish a call; returns when the job is accepted."""
         return self._self_publisher.publish(self.message(*args, **kwargs))
 
@@ -119,7 +127,7 @@ class JobFunction(Proxy, Generic[P, R]):
         """
         return self._self_publisher.publish_many(self._messages(calls))
 
-    async def adelay(self, *args: P.args, **kwargs: P.kwargs) -> JobRef:
+    async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
         """Like `delay`; the event loop goes on meanwhile."""
         return await self._self_publisher.apublish(self.message(*args, **kwargs))
 
@@ -145,7 +153,7 @@ class JobFunction(Proxy, Generic[P, R]):
         """
         check_known(options, CALL_OPTIONS)
         return JobFunction(
-            self.__wrapped__,
+            self._self_function,
             self._self_publisher,
             self._self_type,
             self._self_arguments,

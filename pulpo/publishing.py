@@ -142,7 +142,7 @@ def _due(at: datetime, now: float) -> float:
     moment = check_moment(at, "at")
     if moment - now > _LONGEST_DELAY:
         raise UsageError(f"at must be at most 136 years from now: {at!r}")
-    return moment
+    return max(moment, 0.0)  # the past is the past, and engines count from 1970
 
 
 def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
