@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -28,13 +29,14 @@ from typing import Any
 ROOT = Path(__file__).resolve().parents[1]
 PATIENCE = 25.0  # seconds that a scenario may take before the demo gives up on it
 COLOURS = {"bold": "1", "dim": "2", "red": "31", "green": "32", "yellow": "33", "cyan": "36"}
-FATES = {  # how a line of the worker's log is shown
-    "success": ("done", "green"),
-    "retry": ("retried", "yellow"),
-    "bury": ("buried", "red"),
-    "cancel": ("cancelled", "cyan"),
-    "expired": ("expired", "cyan"),
-    "snooze": ("snoozed", "yellow"),
+ENDINGS = {  # how a run may end, as the worker's log calls it
+    "success": "green",
+    "retried": "yellow",
+    "snoozed": "yellow",
+    "cancelled": "cyan",
+    "expired": "cyan",
+    "buried": "red",
+    "lost": "red",
 }
 Check = tuple[str, bool]
 
@@ -123,8 +125,10 @@ def run_all(what: str, place: Place) -> bool:
     return all(results)
 
 
-def run_scenario(number: int, scenario: Scenario, place: Place) -> bool:
-    """Publish, work, and prove; True if it came true."""
+def run_scenario(
+    number: int, scenario: Scenario, place: Place, *, patience: float = PATIENCE
+) -> bool:
+    """Publish, work, and prove; True if it came true within so many seconds."""
     say()
     say(paint("bold", f"{number}. {scenario.title}"))
     try:
@@ -133,8 +137,8 @@ def run_scenario(number: int, scenario: Scenario, place: Place) -> bool:
         say(indent(place.run(publisher)))
         words = ("pulpo", "worker", f"examples.{scenario.name}.tasks", *scenario.options)
         say(paint("dim", f"   $ python -m {' '.join(words)}"))
-        with worker(place, words):
-            wait_until_rest(place, scenario)
+        with worker(place, words) as process:
+            wait_until_rest(place, scenario, patience, process)
         say(paint("dim", f"   $ python -m pulpo stats {scenario.name}"))
         say(indent(place.run("pulpo", "stats", scenario.name)))
         checks = [at_rest(place, scenario), *scenario.proof(place.folder / scenario.name)]
@@ -146,7 +150,7 @@ def run_scenario(number: int, scenario: Scenario, place: Place) -> bool:
 
 
 @contextlib.contextmanager
-def worker(place: Place, words: Sequence[str]) -> Iterator[None]:
+def worker(place: Place, words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
     """Keep a worker running, showing its log; end it as a service manager does, by SIGTERM."""
     process = subprocess.Popen(
         [sys.executable, "-m", *words, "--log-format", "json"],
@@ -159,13 +163,13 @@ def worker(place: Place, words: Sequence[str]) -> Iterator[None]:
     reader = threading.Thread(target=show_log, args=(process.stderr,))
     reader.start()
     try:
-        yield
-        process.send_signal(signal.SIGTERM)
-        code = process.wait(timeout=PATIENCE)
+        yield process
     finally:
-        if process.poll() is None:
-            process.kill()
-            process.wait()
+        process.send_signal(signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=PATIENCE)
+        process.kill()  # does nothing to one that has ended
+        code = process.wait()
         reader.join()
         process.stderr.close()
     if code:
@@ -173,34 +177,38 @@ def worker(place: Place, words: Sequence[str]) -> Iterator[None]:
 
 
 def show_log(lines: Iterator[str]) -> None:
-    """Show what became of each job; other lines only where they are no talk of the worker's own."""
+    """Show what became of each job; of the worker itself only what went wrong."""
     for line in lines:
         try:
             found = json.loads(line)
         except ValueError:
             say("   " + paint("red", line.rstrip()))
             continue
-        if found.get("outcome") not in FATES:
-            continue
-        fate, colour = FATES[found["outcome"]]
-        duration = f"{found['duration'] * 1000:7.1f} ms" if found.get("duration") else " " * 10
-        say(
-            f"     {found['type']:<16} {paint('dim', found['id'][-8:])}  run {found['attempt']} "
-            f"{duration}  {paint(colour, f'{fate:<9}')} {paint('dim', reason(found))}".rstrip()
-        )
+        ending = found.get("event")
+        if ending in ENDINGS:
+            say(
+                f"     {found['type']:<15} {paint('dim', found['id'][-8:])} "
+                f"run {found['attempt']} {found['duration'] * 1000:7.1f} ms  "
+                f"{paint(ENDINGS[ending], f'{ending:<9}')} "
+                f"{paint('dim', in_short(found.get('reason', '')))}".rstrip()
+            )
+        elif found.get("level") in ("ERROR", "CRITICAL"):
+            say("   " + paint("red", line.rstrip()))
 
 
-def reason(found: Mapping[str, object]) -> str:
-    """Return why a job was not done, in one line."""
-    text = str(found.get("reason") or found.get("error") or "").strip()
-    return text.splitlines()[-1][:90] if text else ""
+def in_short(text: str) -> str:
+    """Return a reason that fits beside the rest: without module names, and not too long."""
+    bare = re.sub(r"\b(?:\w+\.)+(?=[A-Z]\w*:)", "", text)
+    return bare if len(bare) <= 76 else f"{bare[:75]}…"
 
 
-def wait_until_rest(place: Place, scenario: Scenario) -> None:
-    """Wait until nothing runs or is about to."""
-    deadline = time.monotonic() + PATIENCE
+def wait_until_rest(
+    place: Place, scenario: Scenario, patience: float, process: subprocess.Popen[str]
+) -> None:
+    """Wait until nothing runs or is about to; raises `TimeoutError` once that is hopeless."""
+    deadline = time.monotonic() + patience
     while not at_rest(place, scenario)[1]:
-        if time.monotonic() > deadline:
+        if time.monotonic() > deadline or process.poll() is not None:
             raise TimeoutError(at_rest(place, scenario)[0])
         time.sleep(0.2)
 
@@ -220,7 +228,7 @@ def prove_orders(folder: Path) -> Iterator[Check]:
     place = Place(url="", folder=folder)
     found = dict(place.rows("shop.db", "SELECT status, COUNT(*) FROM purchase GROUP BY status"))
     expected = {"confirmed": 4, "sold out": 1, "reserved": 1}
-    yield "4 orders confirmed, 1 sold out, 1 waits for a person: its card", found == expected
+    yield "4 orders confirmed, 1 sold out, 1 card declined: a person must look", found == expected
     pdfs = [path.read_bytes() for path in sorted((folder / "invoices").glob("*.pdf"))]
     whole = [pdf for pdf in pdfs if pdf.startswith(b"%PDF-") and pdf.endswith(b"%%EOF\n")]
     yield f"{len(whole)} invoices in {folder}/invoices/", len(whole) == 4
@@ -340,7 +348,8 @@ def farewell(place: Place) -> None:
         "pulpo worker examples.orders.tasks    # Ctrl-C ends it",
     ):
         say(f"   {command}")
-    say("\nYour own jobs in ten minutes: docs/tutorial.md. More programs: examples/README.md.")
+    say("\nYour own jobs in ten minutes: docs/tutorial/first-jobs.md.")
+    say("More programs to read and to run: examples/README.md.")
 
 
 def paint(style: str, text: str) -> str:
@@ -362,4 +371,7 @@ def say(text: str = "") -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        sys.exit(130)

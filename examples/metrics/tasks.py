@@ -6,7 +6,9 @@ up by themselves, hour by hour.
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
+from pathlib import Path
 
 import pulpo
 from examples.metrics import raw
@@ -16,15 +18,27 @@ from examples.metrics.summary import as_csv, as_html, summarise
 @pulpo.job(type="metrics.report", queue="metrics", retries=10, backoff="30s")
 def report(hour: datetime) -> pulpo.Cancel | None:
     """Write the report of the hour that starts at `hour`, then see to the next one."""
-    target = raw.OUT / "reports" / f"{hour:%Y-%m-%dT%H}.html"
-    # The page is written last. Should a crash between here and there make this job run twice, there
-    # are two successors for the next hour: the second of them finds the page and ends here.
-    if target.exists():
-        return pulpo.Cancel(f"the report of {hour:%H}:00 is there already")
+    job = pulpo.current_job()
+    if not claim(hour, job.id):
+        return pulpo.Cancel(f"the report of {hour:%H}:00 is another job's")
     summary = summarise(hour, raw.read(hour))
-    following = hour + raw.HOUR
-    report.schedule_at(following + raw.HOUR, following)
+    target = raw.OUT / "reports" / f"{hour:%Y-%m-%dT%H}.html"
     target.parent.mkdir(exist_ok=True)
     target.with_suffix(".csv").write_text(as_csv(summary))
     target.write_text(as_html(summary))
+    following = hour + raw.HOUR
+    report.schedule_at(following + raw.HOUR, following)
     return None
+
+
+def claim(hour: datetime, job_id: str) -> bool:
+    """Give an hour to the first job that asks; that job may come back to it.
+
+    A job that runs twice, because its worker died at the wrong moment, schedules two successors.
+    Without a claim there would be two chains from then on.
+    """
+    link = raw.OUT / "claims" / f"{hour:%Y-%m-%dT%H}"
+    link.parent.mkdir(exist_ok=True)
+    with contextlib.suppress(FileExistsError):
+        link.symlink_to(job_id)  # made with what it says, in one step: a file would not be
+    return link.readlink() == Path(job_id)

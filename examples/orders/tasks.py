@@ -24,6 +24,8 @@ from examples.orders.pdf import Text, page
 def process(order_id: int) -> pulpo.Cancel | None:
     """Reserve the goods and charge the card; a silent provider is asked again."""
     order = shop.load(order_id)
+    if order.status == "confirmed":
+        return pulpo.Cancel(f"order {order_id} is through already")
     if not shop.reserve(order):
         return pulpo.Cancel(f"order {order_id} is sold out")
     key = f"order-{order_id}"

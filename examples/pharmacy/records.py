@@ -48,6 +48,12 @@ def transaction() -> Iterator[sqlite3.Connection]:
         db.close()
 
 
+def is_checked(db: sqlite3.Connection, number: str) -> bool:
+    """Tell whether an order has its result already."""
+    query = "SELECT 1 FROM checked WHERE order_number = ?"
+    return db.execute(query, (number,)).fetchone() is not None
+
+
 def known(db: sqlite3.Connection, mrn: str) -> tuple[Sequence[str], Sequence[str]] | None:
     """Return what a patient takes and is allergic to; None for a patient nobody knows."""
     if db.execute("SELECT 1 FROM patient WHERE mrn = ?", (mrn,)).fetchone() is None:

@@ -12,10 +12,12 @@ from examples.pharmacy.hl7 import BadOrder, parse
 
 
 @pulpo.job(type="pharmacy.check", queue="pharmacy", fatal=(BadOrder,), timeout="20s")
-def check(order: str) -> None:
+def check(order: str) -> pulpo.Cancel | None:
     """Check one HL7 order against the patient's drugs and allergies."""
     found = parse(order)
     with records.transaction() as db:
+        if records.is_checked(db, found.number):
+            return pulpo.Cancel(f"order {found.number} is checked already")
         record = records.known(db, found.patient)
         if record is None:
             raise BadOrder(f"no patient with record number {found.patient!r}")
@@ -23,12 +25,13 @@ def check(order: str) -> None:
         findings = rules.check(found.drug, taking, [*allergies, *found.allergies])
         decision = rules.decide(findings)
         db.execute(
-            "INSERT OR IGNORE INTO checked (order_number, mrn, drug, decision) VALUES (?, ?, ?, ?)",
+            "INSERT INTO checked (order_number, mrn, drug, decision) VALUES (?, ?, ?, ?)",
             (found.number, found.patient, found.drug, decision),
         )
         db.executemany(
-            "INSERT OR IGNORE INTO finding VALUES (?, ?, ?)",
+            "INSERT INTO finding VALUES (?, ?, ?)",
             [(found.number, severity, text) for severity, text in findings],
         )
         if decision == "clear":
             db.execute("INSERT OR IGNORE INTO taking VALUES (?, ?)", (found.patient, found.drug))
+    return None

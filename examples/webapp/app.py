@@ -22,6 +22,8 @@ async def create(request: Request) -> Response:
         ref = await chart.adelay(form["title"], form["values"])
     except KeyError as error:
         raise HTTPException(422, f"missing: {error}") from None
+    except pulpo.EncodeError as error:
+        raise HTTPException(422, str(error)) from None
     except pulpo.JobTooBigError:
         raise HTTPException(413, "too many values for one chart") from None
     except pulpo.QueueError:

@@ -17,7 +17,9 @@ import pulpo
 OUT = Path(os.environ.get("EXAMPLES_OUT", "out"), "webapp")
 
 
-@pulpo.job(type="webapp.chart", queue="webapp", fatal=(ValueError,), timeout="1m", expires="1h")
+@pulpo.job(
+    type="webapp.chart", queue="webapp", fatal=(ValueError, TypeError), timeout="1m", expires="1h"
+)
 def chart(title: str, values: list[float], *, rounds: int = 2_000) -> None:
     """Draw the distribution of the mean of `values` as an SVG file."""
     if len(values) < 2:

@@ -59,12 +59,12 @@ class Stage:
             try:
                 yield process
                 assert process.poll() is None, log.seek(0) or log.read()
-                process.send_signal(signal.SIGTERM)
-                process.wait(PATIENCE)
             finally:
-                if process.poll() is None:
-                    process.kill()
-                    process.wait()
+                process.send_signal(signal.SIGTERM)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    process.wait(PATIENCE)
+                process.kill()  # does nothing to one that has ended
+                process.wait()
 
     def counts(self, queue: str) -> dict[str, int]:
         """How many jobs are in which state."""

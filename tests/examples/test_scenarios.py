@@ -31,6 +31,7 @@ def test_an_invoice_is_a_pdf_that_readers_can_walk(stage: Stage) -> None:
 
     mail = message_from_bytes((stage.folder / "orders/outbox/order-1.eml").read_bytes())
     (pdf,) = (part.get_payload(decode=True) for part in mail.walk() if part.get_filename())
+    assert isinstance(pdf, bytes)
     assert pdf == (stage.folder / "orders/invoices/invoice-1.pdf").read_bytes()
     assert b"(Octopus mug)" in pdf
     table = int(re.findall(rb"startxref\n(\d+)", pdf)[0])
@@ -82,7 +83,7 @@ def test_an_order_that_cannot_be_checked_is_buried_and_says_why(stage: Stage) ->
 def test_two_chains_of_reports_become_one(stage: Stage) -> None:
     stage.python("examples.metrics.start")
     stage.python("examples.metrics.start")
-    with stage.running("pulpo", "worker", "examples.metrics.tasks", "--threads", "1"):
+    with stage.running("pulpo", "worker", "examples.metrics.tasks", "--processes", "2"):
         stage.wait_for("metrics", delayed=1)
 
     assert len(list((stage.folder / "metrics" / "reports").glob("*.html"))) == 3
