@@ -23,4 +23,4 @@ class TestSQLite(AdapterContract):
         return SQLiteEngine(QueueURL.parse(f"sqlite:///{tmp_path}/queue.db"), clock=clock)
 
     def crash(self, adapter: QueueAdapter) -> None:
-        adapter._membership.die()  # its lock is gone, as after SIGKILL, and nothing else
+        adapter._trader.membership.die()  # its lock is gone, as after SIGKILL, and nothing else

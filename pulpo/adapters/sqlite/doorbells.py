@@ -15,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import re
 from collections.abc import Sequence
 from functools import lru_cache
 from hashlib import blake2b
@@ -25,10 +26,12 @@ from pulpo.system import abandon_in_children
 __all__ = ["SLOTS", "Doorbell", "Doorbells", "Ready"]
 
 SLOTS = 1_024
+_FIFO = "bell-"
 _HASH = 8
 _QUEUES = 15
 _LIST = _HASH * _QUEUES
 _NOBODY, _THESE, _ANY = b"\0", b"\1", b"\2"
+_RAISED = re.compile(rb"[^\0]")
 
 # How many jobs of which queue are ready.
 Ready = dict[str, int]
@@ -38,7 +41,7 @@ class Doorbells:
     """All doorbells of a queue, as a publisher sees them; one thread."""
 
     def __init__(self, side: Path) -> None:
-        self._side = side
+        self._prefix = str(side / _FIFO)
         self._fd = _open_bells(side)
         abandon_in_children(self)
 
@@ -48,9 +51,9 @@ class Doorbells:
         if not flags.strip(_NOBODY):
             return
         wanted = {_hash(queue): count for queue, count in ready.items() if count > 0}
-        for slot, flag in enumerate(flags):
-            if flag and wanted:
-                self._ring_if_wanted(slot, flag, wanted)
+        for raised in _RAISED.finditer(flags):
+            if wanted:
+                self._ring_if_wanted(raised.start(), raised[0], wanted)
 
     def close(self) -> None:
         """Let go; twice is once."""
@@ -60,8 +63,8 @@ class Doorbells:
 
     abandon = close
 
-    def _ring_if_wanted(self, slot: int, flag: int, wanted: dict[bytes, int]) -> None:
-        if flag == _ANY[0]:
+    def _ring_if_wanted(self, slot: int, flag: bytes, wanted: dict[bytes, int]) -> None:
+        if flag == _ANY:
             self._ring(slot)  # whether it takes one of ours nobody knows: ring others as well
             return
         listed = os.pread(self._fd, _LIST, SLOTS + slot * _LIST)
@@ -77,7 +80,7 @@ class Doorbells:
     def _ring(self, slot: int) -> bool:
         os.pwrite(self._fd, _NOBODY, slot)
         try:
-            fd = os.open(_fifo(self._side, slot), os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
+            fd = os.open(f"{self._prefix}{slot}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:  # ENXIO: nobody reads there any more; ENOENT: never did
             return False
         try:
@@ -155,7 +158,7 @@ def _open_bells(side: Path) -> int:
 
 
 def _fifo(side: Path, slot: int) -> Path:
-    return side / f"bell-{slot}"
+    return side / f"{_FIFO}{slot}"
 
 
 @lru_cache(maxsize=4_096)

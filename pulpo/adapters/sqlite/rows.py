@@ -5,20 +5,19 @@ Pure: no file, no clock of its own; times come in as a `Moment`.
 
 from __future__ import annotations
 
-import math
+import re
 from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
 from pulpo.clock import Clock
-from pulpo.errors import JobTooBigError, UsageError, WrongTypeError
-from pulpo.identity import MAX_PRIORITY, check_id, check_priority, check_queue
-from pulpo.job import Job, NewJob
+from pulpo.errors import JobTooBigError
+from pulpo.identity import MAX_PRIORITY
+from pulpo.job import Job, NewJob, check_new_job
 
 __all__ = ["Due", "Moment", "Row", "State", "check_jobs", "due", "jobs_of", "row", "too_big"]
 
-# 136 years: one rule with beanstalkd, or a move would fail at run time.
-_LONGEST = 2.0**32 - 1
+_ID = re.compile(r"[0-9a-f-]+", re.ASCII)
 
 Row = tuple[str, str, str, int, int, float | None, float | None, float, float | None, bytes]
 
@@ -88,20 +87,24 @@ def check_jobs(jobs: Iterable[NewJob]) -> None:
     """Raise for the first job with an impossible name or number; nothing was put then."""
     queues: set[str] = set()
     for job in jobs:
-        if job.queue not in queues:
-            queues.add(check_queue(job.queue))
-        if not isinstance(job.body, bytes):
-            raise WrongTypeError(f"body must be bytes: {job.body!r}")
-        if type(job.priority) is not int or not 0 <= job.priority <= MAX_PRIORITY:
-            check_priority(job.priority)
-        if not 0 <= job.delay <= _LONGEST:  # false for NaN too
-            raise UsageError(f"delay must be 0 to {_LONGEST:.0f} seconds: {job.delay!r}")
-        if not 0 < job.ttr <= _LONGEST:
-            raise UsageError(f"ttr must be more than 0 seconds: {job.ttr!r}")
-        if job.at is not None and not math.isfinite(job.at):
-            raise UsageError(f"at must be a second since the epoch: {job.at!r}")
-        if len(job.id) != 36:  # ours have that length
-            check_id(job.id)
+        if job.queue not in queues or not _is_usual(job):
+            check_new_job(job)
+            queues.add(job.queue)
+
+
+def _is_usual(job: NewJob) -> bool:
+    # What passes here passes `check_new_job`, whose care costs a batch a fifth of its time.
+    return (
+        type(job.body) is bytes
+        and job.delay == 0
+        and type(job.ttr) is float
+        and 1 <= job.ttr <= 86_400
+        and job.at is None
+        and type(job.priority) is int
+        and 0 <= job.priority <= MAX_PRIORITY
+        and len(job.id) == 36
+        and _ID.fullmatch(job.id) is not None
+    )
 
 
 def too_big(job: NewJob, max_body: int) -> JobTooBigError | None:

@@ -10,22 +10,11 @@ from collections.abc import Sequence
 
 from pulpo.adapters.sqlite import statements as sql
 from pulpo.adapters.sqlite.database import Ready
-from pulpo.adapters.sqlite.rows import Due, Moment, State, check_jobs, due, row, too_big
-from pulpo.errors import QueueError, UsageError
+from pulpo.adapters.sqlite.rows import Due, Moment, State, due, row, too_big
+from pulpo.errors import QueueError
 from pulpo.job import Job, NewJob, Settlement, Verb
 
-__all__ = ["Settling", "check_settlements"]
-
-
-def check_settlements(settlements: Sequence[Settlement]) -> None:
-    """Raise for the first impossible settlement; nothing was done then."""
-    for settlement in settlements:
-        if settlement.verb is Verb.REPLACE or settlement.verb is Verb.BURY:
-            if settlement.rewritten is None:
-                raise UsageError(f"{settlement.verb.value} needs a rewritten job: {settlement!r}")
-            check_jobs((settlement.rewritten,))
-        if settlement.then:
-            check_jobs(settlement.then)
+__all__ = ["Settling"]
 
 
 class Settling:
