@@ -12,11 +12,15 @@ from tests.lab.place import Place
 
 
 @pytest.fixture(params=["file", "beanstalkd"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
+def place(request: pytest.FixtureRequest) -> Place:
     """A place on each engine whose jobs outlive their processes."""
-    if request.param == "beanstalkd":
-        yield request.getfixturevalue("beanstalkd_place")
-        return
+    found: Place = request.getfixturevalue(f"{request.param}_place")
+    return found
+
+
+@pytest.fixture
+def file_place(tmp_path: Path) -> Iterator[Place]:
+    """A place on a queue file."""
     yield from _at(tmp_path, f"sqlite:///{tmp_path}/queue.db")
 
 
