@@ -88,7 +88,7 @@ def _work(
         reporter.tell(load_error=f"queue out of reach: {error}", exit_code=OUT_OF_REACH)
         return 0
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
-    reporter.tell(done=True)
+    reporter.tell(done=True, retired=worker.retired)
     return _end(adapter, all_done=all_done)
 
 

@@ -111,13 +111,22 @@ class CoroutinePool:
 
     def _cancel(self, run: Run) -> None:
         task = self._runs.get(run)
-        if task is not None:
-            task.cancel()
+        if task is None:
+            return
+        task.cancel()
+        if not run.started:
+            # A task that is cancelled before its first step runs nothing, `_run` neither.
+            import asyncio  # noqa: PLC0415
+
+            self._hand_in(Finished(run, Raised(asyncio.CancelledError()), self._clock.monotonic()))
 
     async def _run(self, run: Run) -> None:
         done = await execute_async(run, self._clock)
         if run.over_time and _was_cancelled(done.result):
             done = done._replace(result=Raised(JobTimeoutError()))
+        self._hand_in(done)
+
+    def _hand_in(self, done: Finished) -> None:
         self._outbox.append(done)
         if not self._rung:
             self._rung = True

@@ -10,7 +10,7 @@ import signal
 from dataclasses import dataclass
 from enum import Enum
 
-from pulpo.duration import as_text, seconds
+from pulpo.duration import Duration, as_text, seconds
 from pulpo.envelope import Envelope
 from pulpo.errors import TransientError
 from pulpo.job import Verb
@@ -20,6 +20,8 @@ from pulpo.worker.story import as_line, tell
 
 __all__ = ["Ending", "Raised", "Verdict", "decide"]
 
+# 136 years: a handler may ask for more, a queue can't count it.
+LONGEST_DELAY = 2.0**32 - 1
 LONGEST_BOUNCE = 60.0
 BOUNCES_END = 86_400.0
 DECODING_TRIES = 5
@@ -85,11 +87,11 @@ def decide(
             return _after_error(error, policy, failures + 1, spread, at_least)
         case Retry(delay, reason):
             told = reason or "the handler asked for a retry"
-            given = None if delay is None else seconds(delay, "delay")
+            given = None if delay is None else _bounded(delay)
             error = TransientError(told)
             return _retry(error, told, policy, failures + 1, spread, at_least, given)
         case Snooze(delay):
-            wait = max(seconds(delay, "delay"), at_least)
+            wait = max(_bounded(delay), at_least)
             reason = f"again in {as_text(wait)}"
             return Verdict(Ending.SNOOZED, Verb.REPLACE, wait, failures, reason=reason)
         case Bury(reason):
@@ -101,19 +103,18 @@ def decide(
             return SUCCESS
 
 
-def bounce(
-    reason: str, *, bounces: int, bounced: float | None, now: float, spread: float
-) -> Verdict:
+def bounce(reason: str, envelope: Envelope, *, now: float, spread: float) -> Verdict:
     """Return what becomes of a job that this code does not know: it waits for the code that does.
 
-    `now` and `bounced`, the first time, are seconds since the epoch.
+    `now` is seconds since the epoch. Spends no attempt, and gives none back.
     """
+    failures, bounces, bounced = envelope.failures, envelope.bounces, envelope.bounced
     first = now if bounced is None else bounced
     if now - first > BOUNCES_END:
-        return _bury(f"{reason}, for a day", f"{reason}, for a day", 0)
+        return _bury(f"{reason}, for a day", f"{reason}, for a day", failures)
     delay = min(2.0 ** min(bounces, 10), LONGEST_BOUNCE) * (1 + 0.1 * spread)
     return Verdict(
-        Ending.BOUNCED, Verb.REPLACE, delay, bounces=bounces + 1, bounced=first, reason=reason
+        Ending.BOUNCED, Verb.REPLACE, delay, failures, bounces + 1, bounced=first, reason=reason
     )
 
 
@@ -166,7 +167,7 @@ def _after_error(
     given: float | None = None
     if isinstance(error, TransientError) and error.delay is not None:
         try:
-            given = seconds(error.delay, "delay")
+            given = _bounded(error.delay)
         except ValueError as wrong:
             text = f"{text}\n{wrong}"
     return _retry(error, text, policy, failures, spread, at_least, given)
@@ -187,12 +188,16 @@ def _retry(
     if given is None:
         try:
             given = policy.delay(failures, error, spread=spread)
-        except Exception as wrong:  # noqa: BLE001  # a backoff function is the user's code
+        except BaseException as wrong:  # noqa: BLE001  # the user's code; sys.exit() ends no worker
             given = default_backoff(failures)
-            text = f"{text}\nits backoff raised {type(wrong).__name__}: {wrong}"
+            text = f"{text}\nits backoff raised {as_line(tell(wrong))}"
     delay = max(given, at_least)
     reason = f"again in {as_text(delay)}: {line}"
     return Verdict(Ending.RETRIED, Verb.REPLACE, delay, failures, error=text, reason=reason)
+
+
+def _bounded(delay: Duration) -> float:
+    return min(seconds(delay, "delay"), LONGEST_DELAY)
 
 
 def _bury(text: str, reason: str, failures: int) -> Verdict:

@@ -6,9 +6,11 @@ Anything may come out of it, and nothing of that may reach the worker but as a v
 from __future__ import annotations
 
 from collections.abc import Awaitable
+from types import CoroutineType
 from typing import NamedTuple, cast
 
 from pulpo.clock import Clock
+from pulpo.errors import WrongTypeError
 from pulpo.run import CURRENT, Run
 from pulpo.worker.decide import Raised
 
@@ -30,6 +32,10 @@ def execute(run: Run, clock: Clock) -> Finished:
     result: object
     try:
         result = run.call()  # type: ignore[misc]  # opened runs have a call
+        if isinstance(result, CoroutineType):
+            # Nobody would await it: a job deleted as done of which no line has run.
+            result.close()
+            result = Raised(WrongTypeError(f"{run.type!r} returned a coroutine; use async def"))
     except BaseException as error:  # noqa: BLE001  # SystemExit too must not end the worker
         result = Raised(error)
     finally:

@@ -98,14 +98,7 @@ class Isolation:
         return box
 
     def _not_now(self, run: Run, reason: str) -> Verdict:
-        envelope = run.envelope
-        return bounce(
-            reason,
-            bounces=envelope.bounces,
-            bounced=envelope.bounced,
-            now=self._clock.wall(),
-            spread=0.0,
-        )
+        return bounce(reason, run.envelope, now=self._clock.wall(), spread=0.0)
 
 
 def _timed_out(run: Run, delay_unit: float) -> Verdict:

@@ -20,7 +20,7 @@ from pulpo.job import Capabilities, Job, Settlement
 from pulpo.run import Run
 from pulpo.system import SharedMoment
 from pulpo.worker.coroutines import CoroutinePool
-from pulpo.worker.decide import LOST, RELEASED, Verdict, decide
+from pulpo.worker.decide import LOST, RELEASED, Raised, Verdict, decide
 from pulpo.worker.execute import Finished
 from pulpo.worker.isolation import Isolation, Judgement
 from pulpo.worker.journal import Journal
@@ -94,6 +94,8 @@ class Worker:
         self._drained = False
         self._outage = Outage(clock, journal, beat)
         self._engine = _UNASKED
+        #: True once it has stopped by itself, because a run of it cannot be ended.
+        self.retired = False
 
     def run(self) -> bool:
         """Work until `stop`, or in a burst until nothing is ready.
@@ -152,14 +154,12 @@ class Worker:
             return
         if isinstance(result, Judgement):
             verdict = result.verdict
+        elif run.lost and run.job_type.is_async and isinstance(result, Raised):
+            # Cancelled by us, which is no failure: handed back, should the queue still let us.
+            verdict = RELEASED
         else:
-            verdict = decide(
-                self._watch.seen_through(run, result),
-                run.job_type.policy,
-                failures=run.envelope.failures,
-                spread=random.uniform(-1, 1),
-                at_least=self._engine.delay_unit,
-            )
+            result = self._watch.seen_through(run, result)
+            verdict = _decided(run, result, at_least=self._engine.delay_unit)
         self._judge(run, verdict, ended - run.started)
 
     def _judge(self, run: Run, verdict: Verdict, seconds: float = 0.0) -> None:
@@ -180,17 +180,12 @@ class Worker:
         self._watch.renew(now)
         for run, error in self._watch.past_saving(now):
             # The thread is lost, and the process with it: the next run waits until it is gone.
-            verdict = decide(
-                error,
-                run.job_type.policy,
-                failures=run.envelope.failures,
-                spread=1.0,
-                at_least=self._settings.grace,
-            )
+            verdict = _decided(run, error, at_least=self._settings.grace)
             self._judge(run, verdict, now - run.started)
             self._journal.say(
                 "ERROR", "stuck", type=run.type, id=run.id, reason="replacing process"
             )
+            self.retired = True
             self._stopped.set()
 
     def _patience(self) -> float:
@@ -259,3 +254,13 @@ class Worker:
                 self._end = now + SETTLING_LAST  # for handing back what ran there
             return not self._watch.held or now >= self._end
         return self._settings.burst and idle and self._drained
+
+
+def _decided(run: Run, result: object, *, at_least: float) -> Verdict:
+    return decide(
+        result,
+        run.job_type.policy,
+        failures=run.envelope.failures,
+        spread=random.uniform(-1, 1),
+        at_least=at_least,
+    )

@@ -57,9 +57,7 @@ def open_job(
 
 
 def _bounced(envelope: Envelope, reason: str, now: float, spread: float) -> Verdict:
-    return bounce(
-        reason, bounces=envelope.bounces, bounced=envelope.bounced, now=now, spread=spread
-    )
+    return bounce(reason, envelope, now=now, spread=spread)
 
 
 def _undecodable(job: Job, codec: Codec, error: CodecError, spread: float) -> tuple[Run, Verdict]:

@@ -39,6 +39,10 @@ class Outage:
         if not self._pause:
             self._journal.say("WARNING", "waiting", reason=f"queue out of reach: {error}")
         self._pause = min(max(self._pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
+        if stopped.is_set():
+            # It wakes nobody a second time: the rest of the grace must not pass in a spin.
+            threading.Event().wait(FIRST_PAUSE)
+            return
         # Not all workers of a host at the same moment.
         until = self._clock.monotonic() + self._pause * random.uniform(0.8, 1.0)
         while (left := until - self._clock.monotonic()) > 0:

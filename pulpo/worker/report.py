@@ -34,8 +34,12 @@ class Reporter:
                 os.write(self._fd, b"{}\n")
 
     def tell(self, **facts: object) -> None:
-        """Send facts."""
-        os.write(self._fd, json.dumps(facts).encode() + b"\n")
+        """Send facts, waiting until all of them have found room in the pipe."""
+        data = json.dumps(facts).encode() + b"\n"
+        os.set_blocking(self._fd, True)
+        while data:
+            data = data[os.write(self._fd, data) :]
+        os.set_blocking(self._fd, False)
 
 
 class Reports:

@@ -6,7 +6,8 @@ Pure apart from encoding. Why the verdict is what it is, is said in `pulpo.worke
 from __future__ import annotations
 
 from pulpo.codec import Codec
-from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
+from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR, Envelope
+from pulpo.errors import EncodeError
 from pulpo.identity import NORMAL
 from pulpo.job import NewJob, Settlement, Verb
 from pulpo.run import Run
@@ -21,6 +22,14 @@ def settlement(run: Run, verdict: Verdict, codec: Codec, *, max_body: int) -> Se
     if verdict.verb is Verb.DELETE or verdict.verb is Verb.RELEASE:
         return Settlement(verdict.verb, run.job)
     return Settlement(verdict.verb, run.job, _rewritten(run, verdict, codec, max_body))
+
+
+def _encoded(codec: Codec, envelope: Envelope, max_body: int) -> bytes:
+    try:
+        return encode_within(codec, envelope, max_body)
+    except EncodeError:
+        # So many values that headers of ours are too many: then it goes on without its story.
+        return b""
 
 
 def _rewritten(run: Run, verdict: Verdict, codec: Codec, max_body: int) -> NewJob:
@@ -43,7 +52,7 @@ def _rewritten(run: Run, verdict: Verdict, codec: Codec, max_body: int) -> NewJo
         id=run.id,
         type=run.type,
         queue=run.queue,
-        body=encode_within(codec, changed, max_body),
+        body=_encoded(codec, changed, max_body) or job.body,
         priority=run.priority,
         delay=verdict.delay,
         ttr=ttr,

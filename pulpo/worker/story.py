@@ -15,6 +15,8 @@ from pulpo.envelope import Envelope
 __all__ = ["as_line", "encode_within", "extended", "tell"]
 
 LONGEST_ERROR = 4_096
+# Of these, an error's own words without its frames, in characters.
+LONGEST_WORDS = 1_024
 LONGEST_LINE = 200
 MOST_LINES = 25
 
@@ -27,9 +29,17 @@ def tell(error: BaseException) -> str:
         own = own.tb_next
     try:
         text = "".join(traceback.format_exception(type(error), error, own or error.__traceback__))
+        words = "".join(traceback.format_exception_only(error))
     except Exception as second:  # noqa: BLE001  # an exception's own __str__ may raise
-        text = f"{type(error).__name__} (its text raised {type(second).__name__})"
-    return _tail(clean(text.rstrip()))
+        text = words = f"{type(error).__name__} (its text raised {type(second).__name__})"
+    return _tail(_with_short_words(clean(text.rstrip()), clean(words.rstrip())))
+
+
+def _with_short_words(text: str, words: str) -> str:
+    """Return an error whose own words leave room for its frames; of many words the first count."""
+    if len(words) <= LONGEST_WORDS or not text.endswith(words):
+        return text
+    return f"{text[: -len(words)]}{words[:LONGEST_WORDS]} ..."
 
 
 _OURS = ("pulpo.worker.execute", "pulpo.function", "pulpo.handlers", "pulpo.arguments")
@@ -40,14 +50,32 @@ def clean(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode("utf-8")
 
 
+_CUT = "... "
+# How `traceback` joins the errors of a chain.
+_CHAINED = (
+    "The above exception was the direct cause of the following exception:",
+    "During handling of the above exception, another exception occurred:",
+)
+
+
 def as_line(text: str) -> str:
     """Return the line that says most: of a traceback the error itself, of other text the first."""
-    lines = text.strip().splitlines() or [""]
-    told = 0
-    if "Traceback (most recent call last)" in text:
+    lines = [line for line in text.strip().splitlines() if line.strip()] or [""]
+    # Of chained errors the last one ended the run; the others say why.
+    lines = lines[max((n for n, line in enumerate(lines, 1) if line in _CHAINED), default=0) :]
+    if not lines:
+        return ""
+    first, *below = lines
+    if first.startswith("Traceback (most recent call last)") or (
+        first.startswith(_CUT) and any(line.startswith('  File "') for line in below)
+    ):
         # The error stands below its frames, which are indented; more lines of it may follow.
-        told = max((n for n, line in enumerate(lines[:-1]) if line.startswith(" ")), default=-1) + 1
-    return lines[told][:LONGEST_LINE]
+        told = [line for line in below if not line.startswith(" ")]
+    elif "Exception Group Traceback (most recent call last)" in first:
+        told = [line[4:] for line in below if line.startswith("  | ") and line[4:5] != " "]
+    else:
+        told = []
+    return (told or lines)[0][:LONGEST_LINE]
 
 
 def extended(errors: Sequence[str], text: str) -> list[str]:
@@ -77,4 +105,4 @@ def _tail(text: str, longest: int = LONGEST_ERROR) -> str:
     raw = text.encode("utf-8", "backslashreplace")
     if len(raw) <= longest:
         return text
-    return "... " + raw[len(raw) - longest + 4 :].decode("utf-8", "ignore")
+    return _CUT + raw[len(raw) - longest + len(_CUT) :].decode("utf-8", "ignore")

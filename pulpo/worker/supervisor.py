@@ -29,6 +29,7 @@ SILENCE = 5.0
 FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
 # A process that lived so long has started well: its successor starts at once.
 LIVED = 10.0
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Signals so close together, in seconds, are one.
 SAME_SIGNAL = 0.1
 # Beyond the grace: for settling the last jobs and closing.
@@ -56,6 +57,7 @@ class _Place:
     start_at: float = 0.0
     done: bool = False
     finished: bool = False
+    retired: bool = False
     killed_because: str = ""
 
 
@@ -69,7 +71,7 @@ class _Signals:
         self.count = 0
 
     def listen(self) -> None:
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        for number in STOPS:
             signal.signal(number, self._heard)
         signal.signal(signal.SIGCHLD, lambda *_: self.bell.ring())
 
@@ -137,18 +139,23 @@ class _Supervisor:
         supervisor = os.getpid()
         sys.stdout.flush()
         sys.stderr.flush()
+        # A signal that our own handler took in the new process would stop nobody.
+        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
         pid = os.fork()
         if not pid:
             os.close(reading)
             self._forget_siblings()
+            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
             run_child(self._load, self._settings, writing, supervisor, self._last_death)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         os.close(writing)
         place.pid, place.started, place.last_beat = pid, now, None
-        place.reports, place.killed_because, place.finished = Reports(reading), "", False
+        place.reports, place.killed_because = Reports(reading), ""
+        place.finished = place.retired = False
 
     def _forget_siblings(self) -> None:
         """In a new process: close what belongs to the supervisor and to the other processes."""
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP, signal.SIGCHLD):
+        for number in (*STOPS, signal.SIGCHLD):
             signal.signal(number, signal.SIG_DFL)
         self._signals.bell.close()
         for place in self._places:
@@ -170,6 +177,8 @@ class _Supervisor:
         self._signals.bell.silence()
 
     def _pause(self) -> float:
+        if self._stopping:
+            return 1.0
         now = self._clock.monotonic()
         starts = [p.start_at - now for p in self._places if not p.pid and not p.done]
         return max(min([1.0, *starts]), 0.0)
@@ -181,6 +190,7 @@ class _Supervisor:
             if "load_error" in facts:
                 self._refuse(str(facts["load_error"]), facts["exit_code"])
             place.finished = place.finished or "done" in facts
+            place.retired = place.retired or facts.get("retired") is True
             ready = facts.get("ready")
             if isinstance(ready, dict) and not self._announced:
                 self._announced = True
@@ -213,7 +223,7 @@ class _Supervisor:
         # What its handlers started must not outlive it: it may hold what the job locked.
         kill_group(place.pid, signal.SIGKILL)
         pid, place.pid = place.pid, 0
-        if place.finished and self._settings.burst:
+        if place.finished and self._settings.burst and not place.retired:
             place.done = True
         if place.done or self._stopping:
             return

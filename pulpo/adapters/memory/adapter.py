@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 from pulpo.adapters.memory.line import Entry
 from pulpo.adapters.memory.store import Store
@@ -151,7 +152,10 @@ class MemoryAdapter:
         if entry is None:
             return False
         rewritten = settlement.rewritten
-        for job in (*settlement.then, *([rewritten] if rewritten else ())):
+        if rewritten is not None and store.refusal(rewritten) is not None:
+            # A story too long for the queue must not hold the job for ever.
+            rewritten = replace(rewritten, body=entry.job.body)
+        for job in settlement.then:
             if (refusal := store.refusal(job)) is not None:
                 return refusal
         for job in settlement.then:
