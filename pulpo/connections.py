@@ -26,20 +26,27 @@ class _Door:
 
     __slots__ = ("__weakref__", "adapter", "pid")
 
-    def __init__(self, adapter: QueueAdapter, strangers: list[QueueAdapter]) -> None:
+    def __init__(self, adapter: QueueAdapter, kept: list[QueueAdapter]) -> None:
         self.adapter = adapter
         self.pid = os.getpid()
         # Also called at exit, so that no connection is left to the garbage collector.
-        weakref.finalize(self, _close, adapter, self.pid, strangers)
+        weakref.finalize(self, _close, adapter, self.pid, threading.current_thread(), kept)
 
 
-def _close(adapter: QueueAdapter, pid: int, strangers: list[QueueAdapter]) -> None:
-    if pid == os.getpid():
-        adapter.close()
+def _close(
+    adapter: QueueAdapter, pid: int, owner: threading.Thread, kept: list[QueueAdapter]
+) -> None:
+    # What a fork has copied is the parent's: to close it, or only to let it be collected, could end
+    # the parent's connection. What a daemon thread has at exit may be in the middle of a command.
+    if pid != os.getpid() or (_at_exit() and owner.is_alive()):
+        kept.append(adapter)
     else:
-        # The parent's, copied by a fork: to close it, or to let it be collected, could end the
-        # parent's connection too.
-        strangers.append(adapter)
+        adapter.close()
+
+
+def _at_exit() -> bool:
+    # The interpreter declares its main thread dead before it calls what was registered for the end.
+    return not threading.main_thread().is_alive()
 
 
 class Connections:
@@ -53,14 +60,14 @@ class Connections:
         self.engine = engine
         self.url = url
         self._local = threading.local()
-        self._strangers: list[QueueAdapter] = []
+        self._kept: list[QueueAdapter] = []
         self._threads: dict[int, ThreadPoolExecutor] = {}
 
     def adapter(self) -> QueueAdapter:
         """Return the calling thread's own adapter; connects when it is used."""
         door: _Door | None = getattr(self._local, "door", None)
         if door is None or door.pid != os.getpid():
-            door = self._local.door = _Door(self.engine.adapter(), self._strangers)
+            door = self._local.door = _Door(self.engine.adapter(), self._kept)
         return door.adapter
 
     async def call(self, function: Callable[[QueueAdapter], T]) -> T:
