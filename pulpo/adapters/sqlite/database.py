@@ -167,7 +167,7 @@ class Database:
             timeout=PATIENCE,
             isolation_level=None,
             cached_statements=256,
-            check_same_thread=False,  # one thread owns it, but an app's close() may come from another
+            check_same_thread=False,  # its owner's, but an app's close() may come from another
         )
         try:
             _configure(connection)
