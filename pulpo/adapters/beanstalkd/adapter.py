@@ -25,6 +25,8 @@ from pulpo.system import Waker
 
 __all__ = ["BeanstalkdAdapter"]
 
+# A connection that was used so recently, in seconds, is not looked at before a put.
+_FRESH = 0.1
 # How long a job may lie here that arrived while there was no room for it.
 _LONGEST_STASH = 0.02
 
@@ -48,6 +50,7 @@ class BeanstalkdAdapter:
         self._settling = Settling(self._board, self._clock)
         self._reserving = Reserving(self._board, self._waker, self._clock)
         self._stashed_since: float | None = None
+        self._put_at = 0.0
 
     @property
     def capabilities(self) -> Capabilities:
@@ -165,10 +168,13 @@ class BeanstalkdAdapter:
             self._start_anew()
 
     def _fresh_link(self) -> Link:
-        link = self._board.ready_link()
-        if link.is_stale():
+        link, now = self._board.ready_link(), self._clock.monotonic()
+        # A server that was restarted meanwhile has closed the socket: to see that now is a new
+        # connection, to see it after sending is a `PublishUncertainError`.
+        if now - self._put_at > _FRESH and link.is_stale():
             self._board.drop(link)
             link = self._board.ready_link()
+        self._put_at = now
         return link
 
     def _is_full(self) -> bool:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import select
 import socket
+import struct
 from collections import deque
 from collections.abc import Sequence
 from enum import IntEnum
@@ -21,8 +22,12 @@ from pulpo.system import abandon_in_children
 
 __all__ = ["Awaited", "Kind", "Link", "Reply"]
 
+# How long one read or write may block, in the kernel: SO_RCVTIMEO costs nothing, while a timeout of
+# Python's own costs a poll before each call.
+_BLOCK = 1.0, 5.0
 _LONGEST_LINE = 512
 _CHUNK = 262_144
+_TIMEVAL = struct.Struct("@ll")
 _WITH_BODY = (b"RESERVED ", b"FOUND ", b"OK ")
 
 
@@ -77,8 +82,18 @@ class Link:
         self.broken = False
         self.silent_since: float | None = None
         self._buffer = b""
+        # Read into the same space each time: to allocate it anew costs more than a round trip.
+        self._space = memoryview(bytearray(_CHUNK))
         self._poll = select.poll()
         self._poll.register(sock, select.POLLIN)
+        # TLS has Python's timeouts: OpenSSL takes the kernel's for an error.
+        self._tls = hasattr(sock, "pending")
+        if not self._tls:
+            sock.setblocking(True)
+            for option, seconds in zip(
+                (socket.SO_RCVTIMEO, socket.SO_SNDTIMEO), _BLOCK, strict=True
+            ):
+                sock.setsockopt(socket.SOL_SOCKET, option, _TIMEVAL.pack(int(seconds), 0))
         abandon_in_children(self)
 
     def fileno(self) -> int:
@@ -113,17 +128,20 @@ class Link:
         self.awaited.extend(awaited)
 
     def receive(self, timeout: float) -> list[Reply]:
-        """Return the replies that are complete, after waiting up to `timeout` seconds for bytes.
+        """Return the replies that are complete, after waiting for bytes where there is a `timeout`.
+
+        It waits up to a second or so: who has more patience calls again.
 
         Raises `ProtocolError`, with the link closed, at an end of file or at bytes that no reply
         begins with.
         """
         try:
-            if self._has_bytes(timeout):
-                data = self.sock.recv(_CHUNK)
-                if not data:
-                    raise ProtocolError("beanstalkd closed the connection")
-                self._buffer = self._buffer + data if self._buffer else data
+            data = self._read(timeout)
+            if data is None:
+                return []
+            if not data:
+                raise ProtocolError("beanstalkd closed the connection")
+            self._buffer = self._buffer + data if self._buffer else data
             return self._complete()
         except BaseException as error:
             # An exception from a signal handler as well: after it nobody knows where a reply ends.
@@ -149,12 +167,19 @@ class Link:
         if fd >= 0:
             os.close(fd)
 
-    def _has_bytes(self, timeout: float) -> bool:
-        # TLS hands out records: what it has decrypted already makes no socket readable.
-        pending = getattr(self.sock, "pending", None)
-        if pending is not None and pending():
-            return True
-        return bool(self._poll.poll(max(timeout, 0) * 1000))
+    def _read(self, timeout: float) -> bytes | None:
+        """Return what has come, b"" at the end of the file, None where nothing has."""
+        if not self._tls:
+            flags = 0 if timeout > 0 else socket.MSG_DONTWAIT
+            try:
+                size = self.sock.recv_into(self._space, 0, flags)
+            except BlockingIOError:
+                return None
+            return bytes(self._space[:size])
+        # TLS comes in records: what was decrypted already makes no socket readable.
+        pending = self.sock.pending()  # type: ignore[attr-defined]
+        ready = pending or self._poll.poll(max(timeout, 0) * 1000)
+        return self.sock.recv(_CHUNK) if ready else None
 
     def _complete(self) -> list[Reply]:
         buffer, start, replies, awaited = self._buffer, 0, [], self.awaited
