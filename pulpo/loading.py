@@ -95,8 +95,10 @@ def _no_module(name: str) -> str:
 
 
 def _modules_below(folder: Path) -> Iterator[str]:
-    """Names of the modules in a folder and in its packages, one level down."""
-    for path in sorted(folder.glob("*.py")) + sorted(folder.glob("*/*.py")):
+    """Names of the modules in a folder and in its packages, two levels down."""
+    for path in (
+        path for deep in ("", "*/", "*/*/") for path in sorted(folder.glob(f"{deep}*.py"))
+    ):
         parts = path.relative_to(folder).with_suffix("").parts
         if all(part.isidentifier() for part in parts):
             yield ".".join(parts[:-1] if parts[-1] == "__init__" else parts)

@@ -52,6 +52,15 @@ def test_a_module_named_without_its_package_is_answered_with_its_package(folder:
     assert "did you mean 'labshop.jobs_of_shop'?" in load_error("jobs_of_shop").shown
 
 
+def test_a_misspelt_module_in_a_package_of_a_package_is_answered_with_the_nearest_one(
+    folder: Path,
+) -> None:
+    (folder / "labshop" / "orders").mkdir(parents=True)
+    (folder / "labshop" / "orders" / "tasks.py").touch()
+
+    assert "did you mean 'labshop.orders.tasks'?" in load_error("labshop.order.tasks").shown
+
+
 @pytest.mark.parametrize("name", ["tasks.py", "./tasks.py", "tasks/__init__.py"])
 def test_a_file_is_answered_with_the_name_of_its_module(name: str) -> None:
     with pytest.raises(LoadError, match="write the module's name, 'tasks'"):
