@@ -8,6 +8,7 @@ is counted in the files and databases that the jobs made. Exit code 0 only if al
 from __future__ import annotations
 
 import contextlib
+import io
 import json
 import os
 import re
@@ -95,6 +96,8 @@ class Place:
 def main() -> int:
     """Run everything; return the exit code."""
     started = time.monotonic()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that has no ✓ is no reason to fail
     folder = Path(tempfile.mkdtemp(prefix="pulpo-demo-"))
     say(paint("bold", "pulpo: three scenarios, real jobs, real workers"))
     file_queue = Place(url=f"sqlite:///{folder}/queue.db", folder=folder / "file")

@@ -30,7 +30,7 @@ def chart(title: str, values: list[float], *, rounds: int = 2_000) -> None:
     target = OUT / f"{job.id}.svg"
     OUT.mkdir(parents=True, exist_ok=True)
     # The visitor's browser must never see half a file.
-    target.with_suffix(".part").write_text(draw(title, means))
+    target.with_suffix(".part").write_text(draw(title, means), encoding="utf-8")
     target.with_suffix(".part").replace(target)
 
 
