@@ -154,17 +154,19 @@ import_module("pulpo.job")
 del globals()["job"]
 
 
-def __getattr__(name: str) -> object:
-    if name in _OF_THE_APP:
-        return getattr(default_app(), name)
-    if name not in __all__:
-        raise AttributeError(f"module 'pulpo' has no attribute {name!r}")
-    if name == "__version__":
-        value: object = import_module("importlib.metadata").version("pulpo-messaging")
-    else:
-        value = getattr(import_module(f"pulpo.{_HOMES.get(name, 'errors')}"), name)
-    globals()[name] = value
-    return value
+if not TYPE_CHECKING:  # a type checker would believe that every name is here
+
+    def __getattr__(name: str) -> object:
+        if name in _OF_THE_APP:
+            return getattr(default_app(), name)
+        if name not in __all__:
+            raise AttributeError(f"module 'pulpo' has no attribute {name!r}")
+        if name == "__version__":
+            value: object = import_module("importlib.metadata").version("pulpo-messaging")
+        else:
+            value = getattr(import_module(f"pulpo.{_HOMES.get(name, 'errors')}"), name)
+        globals()[name] = value
+        return value
 
 
 def __dir__() -> list[str]:

@@ -13,7 +13,7 @@ from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack, cast
+from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack
 
 import wrapt
 
@@ -149,7 +149,7 @@ class JobFunction(Proxy, Generic[P, R]):
         """Return a copy that publishes with these options; the function itself stays as it is.
 
         Copies can be made of copies: the later option counts, headers are added to the earlier
-        ones, `at` and `delay` take each other's place.
+        ones, `at` and `delay` take each other's place, None is what the job type says.
         """
         check_known(options, CALL_OPTIONS)
         return JobFunction(
@@ -157,7 +157,7 @@ class JobFunction(Proxy, Generic[P, R]):
             self._self_publisher,
             self._self_type,
             self._self_arguments,
-            _merged(self._self_template, options),
+            _merged(self._self_template, options, self._self_type),
         )
 
     def _at(self, when: datetime) -> JobFunction[P, R]:
@@ -184,18 +184,32 @@ class JobFunction(Proxy, Generic[P, R]):
         )
 
 
-def _merged(template: Message, options: CallOptions) -> Message:
+def _merged(template: Message, options: CallOptions, job_type: JobType) -> Message:
     """Return a message like the template with some options said anew; checks every one."""
-    given = {name: value for name, value in options.items() if value is not None}
-    if "headers" in given:
-        headers = given["headers"]
+    said: dict[str, Any] = {name: getattr(template, name) for name in CALL_OPTIONS}
+    usual = _template(job_type)
+    given: dict[str, Any] = {
+        name: getattr(usual, name) if value is None else value for name, value in options.items()
+    }
+    headers = options.get("headers")
+    if headers is not None:
         if not isinstance(headers, Mapping):
             raise WrongTypeError(f"headers must be a mapping of text to values: {headers!r}")
         given["headers"] = {**template.headers, **headers}
-    said = {name: getattr(template, name) for name in CALL_OPTIONS}
     if "at" in given or "delay" in given:
         said["at"] = said["delay"] = None
-    return Message(type=template.type, **cast("dict[str, Any]", {**said, **given}))
+    return Message(type=template.type, **{**said, **given})
+
+
+def _template(job_type: JobType) -> Message:
+    """Return what every message of a type says, so that any app publishes it by the same rules."""
+    return Message(
+        type=job_type.type,
+        queue=job_type.queue,
+        priority=job_type.priority,
+        ttr=job_type.ttr,
+        expires=job_type.expires,
+    )
 
 
 def make_job_function(
@@ -220,9 +234,7 @@ def make_job_function(
         is_async=inspect.iscoroutinefunction(plain),
         source=place,
     )
-    # Queue and priority are said in the message, so that it goes there through any other door.
-    template = Message(type=job_type.type, queue=job_type.queue, priority=job_type.priority)
-    return JobFunction(plain, publisher, job_type, arguments, template)
+    return JobFunction(plain, publisher, job_type, arguments, _template(job_type))
 
 
 def _plain(function: object) -> FunctionType:

@@ -24,6 +24,7 @@ def places_and_rest(a, /, **a_s): ...
 
 FUNCTIONS = [none, two, defaults, named, rest, many, mixed, places, places_and_rest]
 NAMES = st.sampled_from(["a", "b", "c", "d", "items"])
+INTEGERS = st.integers(-(2**63), 2**64 - 1)
 CODEC = Codec()
 
 
@@ -40,8 +41,8 @@ def travelled(body):
 
 @given(
     st.sampled_from(FUNCTIONS),
-    st.lists(st.integers(), max_size=4),
-    st.dictionaries(NAMES, st.integers(), max_size=4),
+    st.lists(INTEGERS, max_size=4),
+    st.dictionaries(NAMES, INTEGERS, max_size=4),
 )
 def test_a_call_is_accepted_just_where_python_accepts_it_and_arrives_as_it_was(
     function, args, kwargs
