@@ -6,7 +6,7 @@ sentence here is `pulpo.contract.AdapterContract`; an engine is right when it pa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from pulpo.errors import QueueError
@@ -21,7 +21,11 @@ from pulpo.job import (
     Settlement,
 )
 
-__all__ = ["Engine", "QueueAdapter", "QueueAdmin"]
+__all__ = ["Engine", "QueueAdapter", "QueueAdmin", "no_beat"]
+
+
+def no_beat() -> None:
+    """Tell nobody."""
 
 
 class QueueAdapter(Protocol):
@@ -155,8 +159,12 @@ class QueueAdmin(Protocol):
 class Engine(Protocol):
     """A queue by its URL, not connected yet; any thread may ask it for doors."""
 
-    def adapter(self) -> QueueAdapter:
-        """Open a door for one thread that publishes or works."""
+    def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
+        """Open a door for one thread that publishes or works.
+
+        `beat` is called again and again while a verb waits for a slow queue: whoever waits for
+        that is not frozen.
+        """
         ...
 
     def admin(self) -> QueueAdmin:

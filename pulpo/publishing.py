@@ -25,6 +25,9 @@ __all__ = ["JobRef", "Publisher", "check_messages", "new_job", "put"]
 
 _LAST_MOMENT = 253_402_300_799.0  # the last second that a `datetime` can show
 _LONGEST_DELAY = 2.0**32 - 1  # as for `Message.delay`
+# Bytes that stay free for `failures`, `bounces` and `bounced`: a job that could not carry its
+# count would be tried for ever.
+_ROOM_FOR_COUNTS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,12 +157,13 @@ def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
     """
     if not jobs:
         return []
-    largest = adapter.capabilities.max_body
+    largest = adapter.capabilities.max_body - _ROOM_FOR_COUNTS
     for job in jobs:
         if len(job.body) > largest:
             raise JobTooBigError(
                 f"job of type {job.type!r} has {len(job.body)} bytes; "
-                f"{adapter.capabilities.engine} takes at most {largest}"
+                f"{adapter.capabilities.engine} takes at most {adapter.capabilities.max_body}, "
+                f"of which {_ROOM_FOR_COUNTS} stay free for the count of its failures"
             )
     answers = adapter.put(jobs)
     results = [

@@ -16,7 +16,7 @@ import struct
 import sys
 import time
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -128,10 +128,10 @@ def is_locked(path: Path) -> bool:
 class FairLock:
     """A lock between processes of which busy ones get even shares; SIGKILL sets it free.
 
-    One thread. Whoever finds it taken leaves a mark in the file and asks again every fraction of
-    a millisecond; whoever has held it for some milliseconds and finds a fresh mark stands back
-    for a moment. A blocking flock(2) would be simpler, but it cannot give up: one frozen holder
-    would hang everybody for ever.
+    One thread; `beat` is called while it waits. Whoever finds it taken leaves a mark in the file
+    and asks again every fraction of a millisecond; whoever has held it for some milliseconds and
+    finds a fresh mark stands back for a moment. A blocking flock(2) would be simpler, but it
+    cannot give up: one frozen holder would hang everybody for ever.
     """
 
     QUANTUM = 0.005
@@ -139,8 +139,9 @@ class FairLock:
     ASK_AGAIN = 0.0001
     NOBODY = bytes(8)
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, beat: Callable[[], None]) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        self._beat = beat
         self._taken = self._held = 0.0
         self._seen = self.NOBODY
         abandon_in_children(self)
@@ -180,6 +181,7 @@ class FairLock:
             # Another mark each time: one that does not change was left by the dead.
             os.pwrite(self._fd, os.urandom(8), 0)
             time.sleep(self.ASK_AGAIN)
+            self._beat()
             if self._try():
                 os.pwrite(self._fd, self.NOBODY, 0)
                 self._held = 0.0

@@ -70,14 +70,18 @@ def _work(
         reporter.tell(load_error=error.shown, exit_code=error.exit_code)
         return 0
     log_format(settings.log_format, verbose=settings.verbose)
-    adapter = parts.engine.adapter()
+
+    def beat() -> None:
+        reporter.beat(clock.monotonic())
+
+    adapter = parts.engine.adapter(beat=beat)
     worker = Worker(
         adapter,
         parts,
         settings,
         clock=clock,
         journal=Journal(clock, format=settings.log_format),
-        beat=lambda: reporter.beat(clock.monotonic()),
+        beat=beat,
         last_death=last_death,
     )
     _stop_on_sigterm(worker)

@@ -117,6 +117,8 @@ class _Supervisor:
                 if place.pid:
                     kill_group(place.pid, signal.SIGKILL)
             self._signals.bell.close()
+        if self._stopping:
+            self._journal.say("INFO", "stopped")
         return self._exit_code
 
     def _is_over(self) -> bool:

@@ -8,9 +8,11 @@ at once.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
-from pulpo.adapter import QueueAdapter, QueueAdmin
+from pulpo.adapter import QueueAdapter, QueueAdmin, no_beat
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
@@ -32,11 +34,12 @@ class BeanstalkdEngine:
         self._address = Address.of(url)
         self._clock = clock
 
-    def adapter(self) -> QueueAdapter:
+    def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
         """Open a door for one thread."""
         from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter  # noqa: PLC0415
 
-        return BeanstalkdAdapter(self._open_link, self._clock, reply_timeout=_REPLY_TIMEOUT)
+        open_link = partial(self._open_link, beat)
+        return BeanstalkdAdapter(open_link, self._clock, reply_timeout=_REPLY_TIMEOUT)
 
     def admin(self) -> QueueAdmin:
         """Open a door for an operator."""
@@ -45,9 +48,10 @@ class BeanstalkdEngine:
 
         return BeanstalkdAdmin(self._open_link, self._address, self._clock)
 
-    def _open_link(self) -> Link:
+    def _open_link(self, beat: Callable[[], None] = no_beat) -> Link:
         """Connect, and wait for a first reply: a full server accepts and then says nothing."""
-        link = Link(self._address.connect(reply_timeout=_REPLY_TIMEOUT), max_body=_LARGEST_BODY)
+        sock = self._address.connect(reply_timeout=_REPLY_TIMEOUT)
+        link = Link(sock, max_body=_LARGEST_BODY, beat=beat)
         try:
             link.send([b"stats\r\n"], [Awaited(Kind.STATS)])
             stats = _first_reply(link, self._clock)

@@ -12,7 +12,7 @@ import select
 import socket
 import struct
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -71,9 +71,10 @@ class Link:
     link holds no job and gets none to settle.
     """
 
-    def __init__(self, sock: socket.socket, *, max_body: int) -> None:
+    def __init__(self, sock: socket.socket, *, max_body: int, beat: Callable[[], None]) -> None:
         self.sock = sock
         self.max_body = max_body
+        self._beat = beat
         self.held: dict[int, Job] = {}
         self.awaited: deque[Awaited] = deque()
         self.waiting = False
@@ -135,6 +136,8 @@ class Link:
         Raises `ProtocolError`, with the link closed, at an end of file or at bytes that no reply
         begins with.
         """
+        if timeout > 0:
+            self._beat()
         try:
             data = self._read(timeout)
             if data is None:

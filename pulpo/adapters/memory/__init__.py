@@ -6,7 +6,9 @@ thread, share them; another process sees nothing of it, a forked one has a copy.
 
 from __future__ import annotations
 
-from pulpo.adapter import QueueAdapter, QueueAdmin
+from collections.abc import Callable
+
+from pulpo.adapter import QueueAdapter, QueueAdmin, no_beat
 from pulpo.adapters.memory.adapter import MemoryAdapter
 from pulpo.adapters.memory.admin import MemoryAdmin
 from pulpo.adapters.memory.store import Store
@@ -31,8 +33,8 @@ class MemoryEngine:
         max_body = url.whole("max_job_size", 65_535, least=1, most=_LARGEST_BODY)
         self._store = Store(clock, max_body)
 
-    def adapter(self) -> QueueAdapter:
-        """Open a door for one thread."""
+    def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:  # noqa: ARG002
+        """Open a door for one thread; it never waits for anything but jobs."""
         return MemoryAdapter(self._store)
 
     def admin(self) -> QueueAdmin:

@@ -43,11 +43,14 @@ class Database:
     In a forked child it opens itself anew and leaves its parent's connection alone.
     """
 
-    def __init__(self, path: Path, *, durable: bool, clock: Clock) -> None:
+    def __init__(
+        self, path: Path, *, durable: bool, clock: Clock, beat: Callable[[], None]
+    ) -> None:
         self.path = path
         self.side = side_folder(path)
         self.durable = durable
         self.clock = clock
+        self._beat = beat
         self._name = str(path)
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
@@ -142,7 +145,7 @@ class Database:
             raise QueueUnavailableError(f"the queue was closed: {str(self.path)!r}")
         self.abandon()
         found = prepare(self.path)
-        lock = FairLock(self.side / "writer")
+        lock = FairLock(self.side / "writer", self._beat)
         try:
             connection = self._connect(lock)
         except BaseException:

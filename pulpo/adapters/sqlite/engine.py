@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from pulpo.adapter import no_beat
 from pulpo.adapters.sqlite.adapter import SQLiteAdapter
 from pulpo.adapters.sqlite.admin import SQLiteAdmin
 from pulpo.adapters.sqlite.database import Database
@@ -41,17 +43,17 @@ class SQLiteEngine:
         """Where the file is."""
         return self._settings.path
 
-    def adapter(self) -> SQLiteAdapter:
+    def adapter(self, *, beat: Callable[[], None] = no_beat) -> SQLiteAdapter:
         """Open a door for one thread that publishes or works; the file is opened on first use."""
-        return SQLiteAdapter(self._database(), max_body=self._settings.max_body)
+        return SQLiteAdapter(self._database(beat), max_body=self._settings.max_body)
 
     def admin(self) -> SQLiteAdmin:
         """Open a door for an operator; the file is opened on first use."""
         return SQLiteAdmin(self._database(), max_body=self._settings.max_body)
 
-    def _database(self) -> Database:
+    def _database(self, beat: Callable[[], None] = no_beat) -> Database:
         settings = self._settings
-        return Database(settings.path, durable=settings.durable, clock=self._clock)
+        return Database(settings.path, durable=settings.durable, clock=self._clock, beat=beat)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
