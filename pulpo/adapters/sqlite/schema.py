@@ -66,15 +66,19 @@ CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WI
 # The n-th step makes version n of a file out of version n - 1.
 STEPS: tuple[tuple[str, ...], ...] = ((_JOBS, _READY, _WAITING, _IDS, _OWNERS, _PAUSES, _FACTS),)
 
+_WHAT_IT_IS = """
+SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)
+FROM pragma_application_id, pragma_user_version
+"""
+
 
 def needs_upgrade(
     connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS
 ) -> bool:
     """Tell whether the file is empty or older; refuse one that is newer or not a queue."""
-    application = connection.execute("PRAGMA application_id").fetchone()[0]
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+    # In one statement, so of one moment: between two, another process may make the file a queue.
+    application, version, tables = connection.execute(_WHAT_IT_IS).fetchone()
     if application != APPLICATION_ID:
-        tables = connection.execute("SELECT count(*) FROM sqlite_schema").fetchone()[0]
         if application or version or tables:
             raise QueueUnavailableError(f"a SQLite file, but not a queue of pulpo: {path!r}")
         return True
