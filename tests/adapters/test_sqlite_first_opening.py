@@ -22,8 +22,8 @@ def put_one(url: str, name: str, gate: threading.Barrier, answers: list[object])
 
 def test_all_who_open_a_new_file_at_once_find_a_queue(tmp_path: Path) -> None:
     # One round meets the moment more often than not, ten nearly always.
-    for round in range(10):
-        url = f"sqlite:///{tmp_path}/{round}.db"
+    for turn in range(10):
+        url = f"sqlite:///{tmp_path}/{turn}.db"
         gate, answers = threading.Barrier(8), list[object]()
         names = [f"job-{number}" for number in range(8)]
         threads = [
