@@ -137,7 +137,9 @@ def test_a_job_that_is_too_big_is_refused_with_both_numbers(app, welcome):
         lambda: welcome.delay("x" * 65_535),
         lambda: welcome.delay_many([(1,), ("x" * 65_535,)]),
     ):
-        with pytest.raises(pulpo.JobTooBigError, match=r"has 65\d\d\d bytes; memory takes at most 65\d\d\d"):
+        with pytest.raises(
+            pulpo.JobTooBigError, match=r"has 65\d\d\d bytes; memory takes at most 65\d\d\d"
+        ):
             call()
     assert waiting(app) == []
 
