@@ -17,10 +17,12 @@ from __future__ import annotations
 
 import difflib
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import quote
 
 from pulpo.errors import ConfigurationError
 
@@ -60,9 +62,21 @@ def find_url(argument: str | None) -> FoundURL:
     if from_environment:
         return FoundURL(from_environment, "PULPO_URL")
     settings = find_settings()
-    if settings.url is not None:
-        return FoundURL(settings.url, f"url in {settings.file}")
+    if settings.url is not None and settings.file is not None:
+        url = _from_folder(settings.url, settings.file.parent)
+        return FoundURL(url, f"url in {settings.file}")
     return FoundURL(DEFAULT_URL, "the default")
+
+
+def _from_folder(url: str, folder: Path) -> str:
+    """Return the URL of a relative file as seen from the settings file's folder.
+
+    Else a producer and a worker that start in different folders would use different files.
+    """
+    relative = re.fullmatch(r"sqlite:///(?!/)([^?]+)(.*)", url, re.DOTALL)
+    if relative is None:
+        return url
+    return f"sqlite:///{quote(str(folder))}/{relative[1]}{relative[2]}"
 
 
 def signing_keys() -> Sequence[bytes]:

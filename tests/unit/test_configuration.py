@@ -142,3 +142,21 @@ def test_an_empty_key_is_refused_and_none_is_shown(monkeypatch, text):
     with pytest.raises(ConfigurationError, match=r"PULPO_SIGNING_KEYS .* one is empty") as caught:
         signing_keys()
     assert "secret" not in str(caught.value)
+
+
+def test_a_relative_file_in_the_settings_is_seen_from_the_settings_file(tmp_path, monkeypatch):
+    monkeypatch.delenv("PULPO_URL", raising=False)
+    (tmp_path / "pulpo.toml").write_text('url = "sqlite:///data/queue.db?sync=normal"')
+    below = tmp_path / "a" / "b"
+    below.mkdir(parents=True, exist_ok=True)
+    monkeypatch.chdir(below)
+
+    assert find_url(None).url == f"sqlite:///{tmp_path}/data/queue.db?sync=normal"
+
+
+def test_an_absolute_file_in_the_settings_stays_as_it_is(tmp_path, monkeypatch):
+    monkeypatch.delenv("PULPO_URL", raising=False)
+    (tmp_path / "pulpo.toml").write_text('url = "sqlite:////var/lib/queue.db"')
+    monkeypatch.chdir(tmp_path)
+
+    assert find_url(None).url == "sqlite:////var/lib/queue.db"

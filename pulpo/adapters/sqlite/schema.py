@@ -75,11 +75,14 @@ FROM pragma_application_id, pragma_user_version
 def needs_upgrade(
     connection: sqlite3.Connection, path: str, steps: Sequence[Sequence[str]] = STEPS
 ) -> bool:
-    """Tell whether the file is empty or older; refuse one that is newer or not a queue."""
-    # In one statement, so of one moment: between two, another process may make the file a queue.
+    """Tell whether the file is empty or older; refuse one that is newer or not a queue.
+
+    Only inside a transaction that writes is the answer final: outside one another process may be
+    making the file a queue just now, and a stranger is not told from a half-made queue.
+    """
     application, version, tables = connection.execute(_WHAT_IT_IS).fetchone()
     if application != APPLICATION_ID:
-        if application or version or tables:
+        if connection.in_transaction and (application or version or tables):
             raise QueueUnavailableError(f"a SQLite file, but not a queue of pulpo: {path!r}")
         return True
     if version > len(steps):
