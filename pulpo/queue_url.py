@@ -49,6 +49,8 @@ class QueueURL:
                 "a queue's URL is like sqlite:///queue.db or beanstalkd://127.0.0.1:11300: "
                 f"{mask(text)!r}"
             )
+        if port == 0:
+            raise UsageError(f"a port is 1 to 65535: {mask(text)!r}")
         if parts.fragment or len(dict(options)) != len(options):
             raise UsageError(f"a queue's URL has no fragment and no option twice: {mask(text)!r}")
         return cls(
