@@ -20,7 +20,7 @@ def delays(place: Place, *, queue: str = "default") -> list[float]:
     found = []
     with place.app() as app:
         for n in range(TIMES):
-            time.sleep(0.01 + 0.007 * n)  # at no fixed moment of anything that ticks
+            time.sleep(0.01 + 0.003 * n)  # at no fixed moment of anything that ticks
             before = time.monotonic()
             app.publish(Message(type="ledger.note", body={}, queue=queue))
             place.wait_for("done", n + 1)
