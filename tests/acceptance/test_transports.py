@@ -16,7 +16,7 @@ from pulpo.app import Pulpo
 from tests.acceptance.command_line import CommandLine
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.place import Place
-from tests.lab.tls_proxy import TLSProxy
+from tests.lab.proxy import Proxy
 
 
 @pytest.fixture(scope="module")
@@ -25,12 +25,12 @@ def authority() -> trustme.CA:
 
 
 @pytest.fixture
-def proxy(beanstalkd_place: Place, authority: trustme.CA) -> Iterator[TLSProxy]:
+def proxy(beanstalkd_place: Place, authority: trustme.CA) -> Iterator[Proxy]:
     assert beanstalkd_place.server is not None
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("localhost").configure_cert(context)
     authority.cert_pem.write_to_path(str(beanstalkd_place.folder / "ca.pem"))
-    with TLSProxy(context, "127.0.0.1", beanstalkd_place.server.port) as proxy:
+    with Proxy("127.0.0.1", beanstalkd_place.server.port, context=context) as proxy:
         yield proxy
 
 
@@ -49,7 +49,7 @@ def goes_round(place: Place) -> None:
     assert place.waiting() == []
 
 
-def test_jobs_go_through_tls(beanstalkd_place: Place, proxy: TLSProxy) -> None:
+def test_jobs_go_through_tls(beanstalkd_place: Place, proxy: Proxy) -> None:
     folder = beanstalkd_place.folder
     url = f"beanstalkds://localhost:{proxy.port}?ca={folder}/ca.pem"
 
@@ -58,7 +58,7 @@ def test_jobs_go_through_tls(beanstalkd_place: Place, proxy: TLSProxy) -> None:
     assert proxy.accepted > 3
 
 
-def test_a_big_reply_through_tls_arrives_whole(beanstalkd_place: Place, proxy: TLSProxy) -> None:
+def test_a_big_reply_through_tls_arrives_whole(beanstalkd_place: Place, proxy: Proxy) -> None:
     folder = beanstalkd_place.folder
     with Pulpo(f"beanstalkds://localhost:{proxy.port}?ca={folder}/ca.pem") as app:
         for n in range(12):
@@ -78,7 +78,7 @@ def test_a_big_reply_through_tls_arrives_whole(beanstalkd_place: Place, proxy: T
     ],
 )
 def test_a_server_that_cannot_prove_who_it_is_gets_nothing(
-    beanstalkd_place: Place, proxy: TLSProxy, host: str, ca: bool, why: str
+    beanstalkd_place: Place, proxy: Proxy, host: str, ca: bool, why: str
 ) -> None:
     folder = beanstalkd_place.folder
     url = f"beanstalkds://{host}:{proxy.port}" + (f"?ca={folder}/ca.pem" if ca else "")
