@@ -125,11 +125,12 @@ def test_the_version_is_told(pulpo: Pulpo) -> None:
     assert said.stdout.startswith("pulpo")
 
 
-def test_a_settings_file_above_names_the_queue(tmp_path: Path) -> None:
+def test_a_settings_file_above_names_the_queue_for_every_folder_below(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text('[tool.pulpo]\nurl = "sqlite:///other.db"\n')
     below = tmp_path / "below"
     below.mkdir()
 
     CommandLine(below, "")("publish", "note")
 
-    assert (below / "other.db").exists()
+    assert (tmp_path / "other.db").exists()
+    assert list(below.iterdir()) == []

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
 
+from pulpo.adapters.sqlite.checkpoints import Checkpoints
 from pulpo.adapters.sqlite.doorbells import Doorbells
 from pulpo.adapters.sqlite.place import Identity, identity, prepare, side_folder
 from pulpo.adapters.sqlite.schema import needs_upgrade, upgrade
@@ -30,11 +31,7 @@ Work = Callable[[sqlite3.Connection, Ready], T]
 
 # How long a call waits for other writers before it says that the queue is out of reach.
 PATIENCE = 5.0
-_CHECKPOINT_BYTES = 4 * 2**20
 _MOST_WAL_BYTES = 16 * 2**20
-# How many transactions, or changed rows, may pass before somebody looks how large the WAL is.
-_COMMITS_BETWEEN_LOOKS = 32
-_ROWS_BETWEEN_LOOKS = 1_000
 
 
 class Database:
@@ -51,7 +48,6 @@ class Database:
         self.durable = durable
         self.clock = clock
         self._beat = beat
-        self._name = str(path)
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
         self._closed = False
@@ -113,7 +109,7 @@ class Database:
             connection.execute("COMMIT")
             if ready:
                 self._doorbells.ring(ready)
-            self._checkpoint_if_due(connection)
+            self._checkpoints.after_commit(connection)
         except sqlite3.Error as error:
             raise translated(error, self.path, committing=committing) from error
         finally:
@@ -157,10 +153,7 @@ class Database:
         self._doorbells = Doorbells(self.side)
         self._pid = os.getpid()
         self._synchronous_now: bool | None = None
-        self._commits = 0
-        self._changes = 0
-        self._next_checkpoint = _CHECKPOINT_BYTES
-        self._wal = self.path.with_name(self.path.name + "-wal")
+        self._checkpoints = Checkpoints(self.path, patience=PATIENCE)
         abandon_in_children(self)
 
     def _connect(self, lock: FairLock) -> sqlite3.Connection:
@@ -190,6 +183,8 @@ class Database:
                 f"another process has kept the queue file for {PATIENCE:.0f} s: {str(self.path)!r}"
             )
         try:
+            # First: the mode stays with a file, and a stranger's file is left as it is.
+            _refuse_stranger(connection, str(self.path))
             connection.execute("PRAGMA journal_mode = WAL").fetchone()
             connection.execute("PRAGMA synchronous = FULL")
             upgrade(connection, str(self.path))
@@ -200,7 +195,7 @@ class Database:
 
     def check_file(self) -> None:
         """Raise `QueueUnavailableError` where the file is not the one that was opened."""
-        found = identity(self._name)
+        found = identity(str(self.path))
         if found != self._identity:
             what = "removed" if found is None else "replaced"
             raise QueueUnavailableError(
@@ -213,33 +208,13 @@ class Database:
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._synchronous_now = full
 
-    def _checkpoint_if_due(self, connection: sqlite3.Connection) -> None:
-        self._commits += 1
-        changes = connection.total_changes
-        if self._commits < _COMMITS_BETWEEN_LOOKS and changes - self._changes < _ROWS_BETWEEN_LOOKS:
-            return
-        self._commits, self._changes = 0, changes
-        try:
-            size = self._wal.stat().st_size
-        except FileNotFoundError:
-            return
-        if size >= self._next_checkpoint:
-            self._checkpoint(connection, size)
 
-    def _checkpoint(self, connection: sqlite3.Connection, size: int) -> None:
-        """Move the WAL into the file, while we keep every writer out.
-
-        SQLite before 3.51.3 may corrupt a file when two checkpoints race with a commit that
-        resets the WAL (https://sqlite.org/wal.html, section 11): here nothing races.
-        """
-        connection.execute("PRAGMA busy_timeout = 0")  # a reader in the way: later, not 5 s now
-        try:
-            busy, _, _ = connection.execute("PRAGMA wal_checkpoint(RESTART)").fetchone()
-        except sqlite3.OperationalError:  # no room on the disk, or locked: what we did is done
-            busy = 1
-        finally:
-            connection.execute(f"PRAGMA busy_timeout = {int(PATIENCE * 1000)}")
-        self._next_checkpoint = size + _CHECKPOINT_BYTES // 4 if busy else _CHECKPOINT_BYTES
+def _refuse_stranger(connection: sqlite3.Connection, path: str) -> None:
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        needs_upgrade(connection, path)
+    finally:
+        connection.execute("ROLLBACK")
 
 
 def _configure(connection: sqlite3.Connection) -> None:
