@@ -83,6 +83,15 @@ class QueueAdapter(Protocol):
         """
         ...
 
+    def leave(self, jobs: Sequence[Job]) -> None:
+        """Say that the runs of these jobs end with this process, which ends right after this call.
+
+        Once it has, others have them, at their own places, and no crash is counted: a job that is
+        longer than every deploy's grace must not become a suspect by that. Jobs whose lease is
+        lost are left out.
+        """
+        ...
+
     def wake(self) -> None:
         """Let a waiting `exchange`, or the next one that would wait, return now; any thread.
 

@@ -81,7 +81,7 @@ class EmbeddedWorker:
             self._worker.stop()
         self._ready.set()
         try:
-            return self._worker.run()
+            return not self._worker.run()
         finally:
             adapter.close()
 

@@ -75,6 +75,35 @@ class CrashContract:
     def test_asking_for_no_crashes_answers_nothing(self, stage: Stage) -> None:
         assert list(stage.owner.crashes([])) == []
 
+    def test_a_run_that_its_owner_ends_on_purpose_is_no_crash(self, stage: Stage) -> None:
+        new = stage.job("long")
+        stage.put(new)
+        for _ in range(3):  # as many deploys
+            victim = stage.open()
+            job = stage.take(by=victim)
+            victim.leave([job])
+            stage.crash(victim)
+
+        assert list(stage.owner.crashes([stage.take()])) == [0]
+
+    def test_leaving_one_job_on_purpose_says_nothing_of_the_others(self, stage: Stage) -> None:
+        stage.put(*stage.jobs("left", "dead"))
+        victim = stage.open()
+        left, _ = stage.reserve(limit=2, by=victim)
+        victim.leave([left])
+        stage.crash(victim)
+
+        counts = [list(stage.owner.crashes([stage.take()])) for _ in range(2)]
+        assert counts == [[0], [1]]
+
+    def test_a_job_that_was_settled_cannot_be_left(self, stage: Stage) -> None:
+        _, job = stage.running()
+        stage.settle(Settlement(Verb.DELETE, job))
+
+        stage.owner.leave([job])
+
+        assert stage.stats().ready == 0
+
     def test_a_release_is_no_crash(self, stage: Stage) -> None:
         _, job = stage.running()
         for _ in range(3):

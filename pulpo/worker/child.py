@@ -11,11 +11,13 @@ import logging
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from pulpo.adapter import QueueAdapter
 from pulpo.clock import SystemClock
-from pulpo.errors import LoadError, QueueUnavailableError
+from pulpo.errors import LoadError, QueueError, QueueUnavailableError
+from pulpo.job import Job
 from pulpo.system import SharedMoment, die_with_parent
 from pulpo.worker.banner import describe
 from pulpo.worker.journal import Journal, log_format
@@ -87,13 +89,13 @@ def _work(
     _stop_on_sigterm(worker)
     reporter.tell(ready=describe(parts, settings))
     try:
-        all_done = worker.run()
+        left = worker.run()
     except QueueUnavailableError as error:
         reporter.tell(load_error=f"queue out of reach: {error}", exit_code=OUT_OF_REACH)
         return 0
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
     reporter.tell(done=True, retired=worker.retired)
-    return _end(adapter, all_done=all_done)
+    return _end(adapter, left)
 
 
 def _stop_on_sigterm(worker: Worker) -> None:
@@ -105,9 +107,11 @@ def _stop_on_sigterm(worker: Worker) -> None:
     signal.signal(signal.SIGTERM, stop)
 
 
-def _end(adapter: QueueAdapter, *, all_done: bool) -> int:
-    if not all_done:
+def _end(adapter: QueueAdapter, left: Sequence[Job]) -> int:
+    if left:
         # Jobs still run in our threads. Closing first would start their second run beside them.
+        with suppress(QueueError):
+            adapter.leave(left)
         os._exit(0)
     adapter.close()
     # The user's: a forked process has no other end that would run them.

@@ -97,11 +97,11 @@ class Worker:
         #: True once it has stopped by itself, because a run of it cannot be ended.
         self.retired = False
 
-    def run(self) -> bool:
+    def run(self) -> list[Job]:
         """Work until `stop`, or in a burst until nothing is ready.
 
-        Returns False where jobs were still running when the grace was over: they go back to the
-        queue by the end of this process, and only so, or a second run would start beside them.
+        Returns the jobs that still ran when the grace was over: they go back to the queue by the
+        end of this process, and only so, or a second run would start beside them.
         Raises `QueueUnavailableError` where a burst cannot reach its queue; else it waits for it.
         """
         while not self._is_over():
@@ -116,7 +116,7 @@ class Worker:
                 self._outage.wait(error, self._stopped)
         self._threads.stop()
         self._coroutines.stop()
-        return not self._watch.held
+        return [run.job for run in self._watch.held.values()]
 
     def stop(self) -> None:
         """Reserve nothing more, let what runs finish within the grace; any thread or signal."""

@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Sequence
 
 from pulpo.adapters.beanstalkd import commands
-from pulpo.adapters.beanstalkd.handing_back import hand_back, hand_back_all
+from pulpo.adapters.beanstalkd.handing_back import hand_back, hand_back_all, release_unheard
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
 from pulpo.adapters.beanstalkd.looking import count_crashes, describe_foreign
 from pulpo.adapters.beanstalkd.putting import put_jobs, too_big
@@ -145,6 +145,15 @@ class BeanstalkdAdapter:
         """Count runs without a word, from the server's own counters, in one flight."""
         self._check()
         return count_crashes(self._board, jobs)
+
+    def leave(self, jobs: Sequence[Job]) -> None:
+        """Release jobs whose runs end with this process; see `pulpo.adapter.QueueAdapter`.
+
+        The server would give them back by itself when the sockets close, but count runs without
+        a word. Their answers are not waited for: the second run shall not begin beside this one.
+        """
+        self._check()
+        release_unheard(self._board, jobs)
 
     def wake(self) -> None:
         """Let a waiting exchange return; any thread."""

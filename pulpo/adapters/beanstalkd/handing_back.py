@@ -10,13 +10,13 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 from pulpo.adapters.beanstalkd import commands
-from pulpo.adapters.beanstalkd.link import Awaited, Kind
+from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
 from pulpo.adapters.beanstalkd.looking import stats_of
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
 from pulpo.errors import QueueError
 from pulpo.job import Job
 
-__all__ = ["hand_back", "hand_back_all"]
+__all__ = ["hand_back", "hand_back_all", "release_unheard"]
 
 
 def hand_back(board: Switchboard, jobs: Sequence[Job]) -> None:
@@ -34,6 +34,19 @@ def hand_back(board: Switchboard, jobs: Sequence[Job]) -> None:
     for number in numbers:
         board.answers.pop(number, None)
         board.forget(number)
+
+
+def release_unheard(board: Switchboard, jobs: Sequence[Job]) -> None:
+    """Send the releases of jobs and read no answer, since the process ends right after."""
+    orders: dict[Link, list[bytes]] = {}
+    with suppress(QueueError):
+        for number, stats in stats_of(board, [job.number for job in jobs]).items():
+            link = board.holder(number)
+            if link is not None:
+                release = commands.release(number, int(stats["pri"]), 0)
+                orders.setdefault(link, []).append(release)
+        for link, releases in orders.items():
+            link.send(releases, [Awaited(Kind.NAME)] * len(releases))
 
 
 def hand_back_all(board: Switchboard) -> None:

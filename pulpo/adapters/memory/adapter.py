@@ -83,6 +83,16 @@ class MemoryAdapter:
         self._check()
         return [job.crashes or 0 for job in jobs]
 
+    def leave(self, jobs: Sequence[Job]) -> None:
+        """Count no crash for runs that end with this process; see `pulpo.adapter.QueueAdapter`."""
+        self._check()
+        with self._store.lock:
+            self._store.tick()
+            for job in jobs:
+                entry = self._store.owned(self, job)
+                if entry is not None:
+                    entry.crashes -= 1  # the crash that comes
+
     def wake(self) -> None:
         """Let a waiting exchange return; any thread."""
         with self._store.lock:

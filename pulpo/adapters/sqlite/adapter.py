@@ -93,6 +93,12 @@ class SQLiteAdapter:
         """Return how many runs of these jobs ended without a word."""
         return [job.crashes or 0 for job in jobs]
 
+    def leave(self, jobs: Sequence[Job]) -> None:
+        """Count no crash for runs that end with this process; see `pulpo.adapter.QueueAdapter`."""
+        self._leave_to_parent()
+        if jobs:
+            self._trader.leave(jobs)
+
     def wake(self) -> None:
         """Let a waiting `exchange`, or the next one that would wait, return now; any thread."""
         self._waker.ring()

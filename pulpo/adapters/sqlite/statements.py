@@ -20,6 +20,7 @@ __all__ = [
     "HELD",
     "HOLDERS",
     "INSERT",
+    "LEAVE",
     "MOST_QUEUES",
     "NEW_BOOT",
     "NEXT_DUE",
@@ -43,6 +44,8 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 _HELD = "WHERE number = ? AND fence = ? AND owner = ?"
 DELETE = f"DELETE FROM jobs {_HELD}"
 RELEASE = f"UPDATE jobs SET state = 0, moment = NULL, owner = 0 {_HELD}"
+# A run that ends with its process: the crash that will be counted for it is taken off before.
+LEAVE = f"UPDATE jobs SET crashes = crashes - 1 {_HELD}"
 TOUCH = f"UPDATE jobs SET moment = ? + ttr {_HELD}"
 
 CLAIM = "UPDATE jobs SET state = 3, moment = ?, owner = ?, fence = ? WHERE number = ?"

@@ -111,6 +111,12 @@ class Trader:
         self.pace.note(now.boot, synced=False)
         return renewed
 
+    def leave(self, jobs: Sequence[Job]) -> None:
+        """Count no crash for runs that end with this process."""
+        owner = self.membership.number
+        keys = [(job.number, job.token, owner) for job in jobs]
+        self._database.write(lambda c, _: c.executemany(sql.LEAVE, keys), synced=False)
+
     def sync_if_due(self) -> None:
         """Sync what was committed more than a second ago, where no other commit came since."""
         now = self.upkeep.now()
