@@ -109,7 +109,7 @@ class BeanstalkdAdapter:
         self._settling.add_to(flight, settlements)
         room = 0 if self._is_full() else limit - len(board.arrived)
         if room > 0:
-            self._reserving.add_to(flight, queues, limit=room, wait=timeout > 0)
+            self._reserving.add_to(flight, queues, limit=room, timeout=timeout)
         before = len(board.arrived)
         board.fly(flight)
         self._reserving.learn(len(board.arrived) - before)

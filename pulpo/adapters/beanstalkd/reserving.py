@@ -23,6 +23,10 @@ _MOST_POLLS = 256
 # Where every connection holds a job, waiting is polling at this pace.
 _SHORT_POLL = 0.05
 _LONGEST_WAIT = 5
+# So soon after the wait began, in seconds, a job was ready before it.
+_AT_ONCE = 0.0005
+# What is left of a wait after its reserve has ended is not worth another one.
+_TOO_SHORT = 0.1
 # A wait of less than this leaves its reserve standing when it ends.
 _SHORT_WAIT = 0.5
 # The server gives a job to a waiting connection in the moment of its put.
@@ -39,18 +43,19 @@ class Reserving:
         self._depth = 1
         self._asked = 0
 
-    def add_to(self, flight: Flight, queues: Sequence[str], *, limit: int, wait: bool) -> None:
-        """Add reserves to a flight; with `wait`, a blocking one where nothing is expected."""
+    def add_to(self, flight: Flight, queues: Sequence[str], *, limit: int, timeout: float) -> None:
+        """Add reserves to a flight; where nothing is expected, one that waits."""
         self._asked = 0
-        waiting = self._waiting_link(queues)
-        if waiting is not None or limit <= 0:
+        if limit <= 0 or self._waiting_link(queues) is not None:
             # The queue was empty when that wait began: the next job comes there.
             return
         link = self._fitting_link(flight)
-        self._watch(flight, link, queues)
+        # Behind the settlements of all that it holds, a link holds nothing and may wait.
         emptied = len(link.held) <= flight.count(link)
-        if wait and not self._depth and emptied and not flight.count(link):
+        if timeout > 0 and not self._depth and emptied:
+            self._add_wait(flight, link, queues, timeout)
             return
+        self._watch(flight, link, queues)
         self._asked = min(limit, max(self._depth, 1), _MOST_POLLS)
         for _ in range(self._asked):
             flight.add(link, commands.POLL, Awaited(Kind.RESERVE))
@@ -62,22 +67,25 @@ class Reserving:
 
     def wait(self, queues: Sequence[str], *, timeout: float, reserve: bool) -> None:
         """Wait for a job, or for the waker, up to `timeout` seconds."""
-        deadline = self._clock.monotonic() + timeout
-        board = self._board
+        started = self._clock.monotonic()
+        board, left = self._board, timeout
         while not board.arrived:
-            left = deadline - self._clock.monotonic()
             if self._waker.silence():
                 return
-            if left <= 0:
+            link = self._waiting_link(queues if reserve else None)
+            if left <= 0 or (link is None and left < timeout and left < _TOO_SHORT):
                 self._end_wait(timeout)
                 return
-            link = self._begin_wait(queues, left) if reserve else self._waiting_link(None)
+            link = link or (self._begin_wait(queues, left) if reserve else None)
             pause = left if link is not None or not reserve else min(left, _SHORT_POLL)
             if link in self._pause(link, pause):
                 board.receive(link)
             elif reserve and link is None:
                 return
-        self._depth = max(self._depth, 1)
+            left = started + timeout - self._clock.monotonic()
+        if timeout - left < _AT_ONCE:
+            # It was there already: there may be more behind it.
+            self._depth = max(self._depth, 1)
 
     def catch_up(self) -> None:
         """Give a job that is on its way to a waiting connection the moment to arrive."""
@@ -116,12 +124,15 @@ class Reserving:
                 return None
             link = board.open()
         flight = Flight()
+        self._add_wait(flight, link, queues, seconds)
+        board.fly(flight)
+        return None if link.broken else link
+
+    def _add_wait(self, flight: Flight, link: Link, queues: Sequence[str], seconds: float) -> None:
         self._watch(flight, link, queues)
         whole = min(max(int(seconds), 1), _LONGEST_WAIT)
         flight.add(link, commands.reserve(whole), Awaited(Kind.WAIT))
         link.waiting = True
-        board.fly(flight)
-        return None if link.broken else link
 
     def _waiting_link(self, queues: Sequence[str] | None) -> Link | None:
         for link in self._board.links:
