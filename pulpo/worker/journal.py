@@ -98,7 +98,7 @@ def _outcome_as_json(now: str, run: Run, verdict: Verdict, seconds: float) -> st
 def _event_as_text(now: str, level: str, event: str, fields: Mapping[str, object]) -> str:
     shown = " ".join(f"{name}={value}" for name, value in fields.items() if name != "reason")
     why = f" - {fields['reason']}" if "reason" in fields else ""
-    return f"{now} {level:<7} {event:<9} {escape(shown + why)}\n"
+    return f"{now} {level:<7} {event:<9} {escape(shown + why)}".rstrip() + "\n"
 
 
 def _event_as_json(now: str, level: str, event: str, fields: Mapping[str, object]) -> str:
