@@ -78,8 +78,8 @@ class SQLiteAdapter:
         jobs: Sequence[Job] = ()
         if settlements:
             answers, jobs = self._trader.trade(settlements, queues, limit=limit)
-        elif limit and self._trader.look(queues).worth_it:
-            _, jobs = self._trader.trade((), queues, limit=limit)
+        elif limit:
+            jobs = self._reserve(queues, limit)
         if not jobs and timeout > 0:
             jobs = self._wait(queues, limit, timeout, settled=bool(settlements))
         return answers, jobs
@@ -124,6 +124,13 @@ class SQLiteAdapter:
         self._database.write(insert, synced=True)
         self._trader.pace.note(now.boot, synced=True)
 
+    def _reserve(self, queues: Sequence[str], limit: int) -> Sequence[Job]:
+        jobs: Sequence[Job] = ()
+        # Again and again: what is due may lie behind a thousand jobs that are due elsewhere.
+        while not jobs and self._trader.look(queues).worth_it:
+            _, jobs = self._trader.trade((), queues, limit=limit)
+        return jobs
+
     def _wait(
         self, queues: Sequence[str], limit: int, timeout: float, *, settled: bool
     ) -> Sequence[Job]:
@@ -131,7 +138,7 @@ class SQLiteAdapter:
             return wait(
                 self._database, self._trader, self._waker, queues, limit=limit, timeout=timeout
             )
-        except QueueUnavailableError:
+        except QueueError:
             if settled:  # what is settled must be said; the next call will raise
                 return ()
             raise

@@ -9,6 +9,7 @@ import os
 import sqlite3
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import quote
@@ -17,7 +18,7 @@ from pulpo.adapters.sqlite.checkpoints import Checkpoints
 from pulpo.adapters.sqlite.doorbells import Doorbells
 from pulpo.adapters.sqlite.place import Identity, identity, prepare, side_folder
 from pulpo.adapters.sqlite.schema import needs_upgrade, upgrade
-from pulpo.adapters.sqlite.troubles import translated
+from pulpo.adapters.sqlite.troubles import not_opened, translated
 from pulpo.clock import Clock
 from pulpo.errors import QueueUnavailableError
 from pulpo.system import FairLock, abandon_in_children, keep_for_ever
@@ -141,16 +142,20 @@ class Database:
             raise QueueUnavailableError(f"the queue was closed: {str(self.path)!r}")
         self.abandon()
         found = prepare(self.path)
-        lock = FairLock(self.side / "writer", self._beat)
-        try:
+        with ExitStack() as undo:
+            try:
+                lock = FairLock(self.side / "writer", self._beat)
+                undo.callback(lock.close)
+                doorbells = Doorbells(self.side)
+                undo.callback(doorbells.close)
+            except OSError as error:
+                raise not_opened(error, self.path) from error
             connection = self._connect(lock)
-        except BaseException:
-            lock.close()
-            raise
+            undo.pop_all()
         self._lock = lock
         self._identity: Identity = found
         self._connection = connection
-        self._doorbells = Doorbells(self.side)
+        self._doorbells = doorbells
         self._pid = os.getpid()
         self._synchronous_now: bool | None = None
         self._checkpoints = Checkpoints(self.path, patience=PATIENCE)

@@ -106,7 +106,11 @@ class Doorbell:
         os.mkfifo(path, 0o600)
         # For reading and writing: with no writer left a FIFO would be readable for ever.
         self._fifo = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
-        self._fd = _open_bells(side)
+        try:
+            self._fd = _open_bells(side)
+        except OSError:
+            os.close(self._fifo)
+            raise
         abandon_in_children(self)
 
     def fileno(self) -> int:

@@ -12,6 +12,7 @@ from pulpo.adapters.sqlite import statements as sql
 from pulpo.adapters.sqlite.database import Database, Ready
 from pulpo.adapters.sqlite.doorbells import Doorbell
 from pulpo.adapters.sqlite.owners import Owner
+from pulpo.adapters.sqlite.troubles import not_opened
 from pulpo.adapters.sqlite.upkeep import Upkeep
 from pulpo.errors import QueueError
 
@@ -38,7 +39,10 @@ class Membership:
         """Become an owner, once; clears away the dead on the way in."""
         if self._owner is None:
             self._upkeep.now()  # opens the file, and sees whether the machine was started anew
-            owner = Owner(self._database.side)
+            try:
+                owner = Owner(self._database.side)
+            except OSError as error:
+                raise not_opened(error, self._database.path) from error
 
             def enter(connection: sqlite3.Connection, ready: Ready) -> None:
                 self._upkeep.take_back_all(connection, ready)
@@ -53,20 +57,20 @@ class Membership:
         return self._owner
 
     def bell(self) -> Doorbell | None:
-        """Return the doorbell to wait at; None where too many wait already."""
+        """Return the doorbell to wait at; None where too many wait already, or it can't be made."""
         slot = self.enter().slot
         if self._bell is None and slot is not None:
-            self._bell = Doorbell(self._database.side, slot)
+            with contextlib.suppress(OSError):  # then the slow poll must do
+                self._bell = Doorbell(self._database.side, slot)
         return self._bell
 
     def leave(self) -> None:
         """Give back every job, no crash counted, and take lock and doorbell away."""
+        if self._bell is not None:  # first: without our row another may have its place
+            self._bell.close()
         if self._owner is not None:
             with contextlib.suppress(QueueError):  # then the lock's end gives them back
                 self._give_back(self._owner)
-        if self._bell is not None:
-            self._bell.close()
-        if self._owner is not None:
             self._owner.close()
         self.forget()
 

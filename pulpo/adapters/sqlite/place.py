@@ -13,6 +13,7 @@ import stat
 import sys
 from pathlib import Path
 
+from pulpo.adapters.sqlite.troubles import not_opened
 from pulpo.errors import QueueUnavailableError
 
 __all__ = ["Identity", "check_file", "free_bytes", "identity", "prepare", "side_folder"]
@@ -44,14 +45,10 @@ def prepare(path: Path) -> Identity:
         _check_file_system(path.parent)
         _make_file(path)
         found = check_file(path)
-        side = side_folder(path)
-        with contextlib.suppress(FileExistsError):
-            side.mkdir(mode=0o700)
-        _check_folder(side)
+        _make_private(side_folder(path))
+        _check_side(side_folder(path))
     except OSError as error:
-        raise QueueUnavailableError(
-            f"cannot open the queue file ({error.strerror}): {str(path)!r}"
-        ) from error
+        raise not_opened(error, path) from error
     return found
 
 
@@ -97,15 +94,24 @@ def _make_folder(folder: Path) -> None:
         missing.append(folder)
         folder = folder.parent
     for path in reversed(missing):
-        with contextlib.suppress(FileExistsError):
-            path.mkdir(mode=0o700)
+        _make_private(path)
         _sync_folder(path.parent)
+
+
+def _make_private(folder: Path) -> None:
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        folder.chmod(0o700)  # an umask may have taken our own rights too
 
 
 def _make_file(path: Path) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with contextlib.suppress(FileExistsError):
-        os.close(os.open(path, flags, 0o600))
+        fd = os.open(path, flags, 0o600)
+        try:
+            os.fchmod(fd, 0o600)  # an umask may have taken our own rights too
+        finally:
+            os.close(fd)
         _sync_folder(path.parent)
 
 
@@ -131,6 +137,20 @@ def _check_folder(folder: Path) -> None:
         raise QueueUnavailableError(
             "others may write the folder of the queue file; chmod go-w it, or give the file a "
             f"folder of its own, as in sqlite:///.pulpo/queue.db: {str(folder)!r}"
+        )
+
+
+def _check_side(side: Path) -> None:
+    # Stricter than for the folder around it: nobody else has any business among the locks.
+    found = side.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise QueueUnavailableError(
+            f"the folder of the locks must be a folder, not a link or a file: {str(side)!r}"
+        )
+    if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
+        raise QueueUnavailableError(
+            "the folder of the locks must belong to the owner of the queue file, and others must "
+            f"not write it: {str(side)!r}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What SQLite's errors mean for a queue; pure."""
+"""What errors of SQLite and of the system mean for a queue; pure."""
 
 from __future__ import annotations
 
@@ -12,10 +12,15 @@ from pulpo.errors import (
     QueueUnavailableError,
 )
 
-__all__ = ["translated"]
+__all__ = ["not_opened", "translated"]
 
 # https://sqlite.org/rescode.html: the low byte says the kind.
 _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _NOT_A_DATABASE = 5, 6, 8, 10, 11, 13, 26
+
+
+def not_opened(error: OSError, path: Path) -> QueueUnavailableError:
+    """Return what to raise where the system refuses a file, a folder, or one more open file."""
+    return QueueUnavailableError(f"cannot open the queue file ({error.strerror}): {str(path)!r}")
 
 
 def translated(error: sqlite3.Error, path: Path, *, committing: bool = False) -> QueueError:

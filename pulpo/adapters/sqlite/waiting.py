@@ -32,8 +32,9 @@ def wait(
     bell = trader.membership.bell() if limit else None
     fds = [waker.fileno()] if bell is None else [waker.fileno(), bell.fileno()]
     jobs: Sequence[Job] = ()
+    rung: set[int] = set()
     while timeout > 0:
-        soonest = _SLOW_POLL
+        rung, soonest = set(), _SLOW_POLL
         if limit:
             jobs, soonest = _listen(database, trader, bell, queues, limit)
         if jobs:
@@ -48,8 +49,8 @@ def wait(
             if jobs:
                 break
         trader.sync_if_due()
-    if bell is not None and bell.leave() and not jobs:
-        # Somebody has rung us for a job that we leave to others: let them know.
+    if bell is not None and bell.leave() and not (jobs and rung):
+        # Somebody has rung us, and we leave that job to others or have found another: tell them.
         database.doorbells.ring(dict.fromkeys(queues, 1))
     return jobs
 
