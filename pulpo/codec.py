@@ -104,7 +104,10 @@ class Codec:
     def _verified(self, data: bytes) -> bytes:
         if data[:2] != b"\x93\x02":
             raise SignatureError("signing keys are set and the job is not signed")
-        signature, payload = _signed_parts(data)
+        try:
+            signature, payload = _signed_parts(data)
+        except DecodeError as error:
+            raise SignatureError(f"the job's signature cannot be read: {error}") from error
         if not any(hmac.compare_digest(_sign(key, payload), signature) for key in self._keys):
             raise SignatureError("the job's signature fits none of the signing keys")
         return payload

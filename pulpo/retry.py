@@ -24,7 +24,7 @@ JITTER = 0.1
 
 def default_backoff(failures: int) -> float:
     """Return the seconds after the n-th failure where nothing else is said: n**4 + 15."""
-    return min(float(failures**4 + 15), LONGEST_BACKOFF) if failures < 20 else LONGEST_BACKOFF
+    return float(min(failures, 1_000) ** 4 + 15)  # the cap of a day is put on every backoff
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,8 @@ from pulpo.envelope import Envelope
 from pulpo.errors import TransientError
 from pulpo.job import Verb
 from pulpo.outcome import Bury, Cancel, Retry, Snooze
-from pulpo.retry import RetryPolicy, default_backoff
-from pulpo.worker.story import as_line, tell
+from pulpo.retry import LONGEST_BACKOFF, RetryPolicy, default_backoff
+from pulpo.worker.story import as_line, clean, tell
 
 __all__ = ["Ending", "Raised", "Verdict", "decide"]
 
@@ -86,7 +86,7 @@ def decide(
         case Raised(error):
             return _after_error(error, policy, failures + 1, spread, at_least)
         case Retry(delay, reason):
-            told = reason or "the handler asked for a retry"
+            told = clean(reason) or "the handler asked for a retry"
             given = None if delay is None else _bounded(delay)
             error = TransientError(told)
             return _retry(error, told, policy, failures + 1, spread, at_least, given)
@@ -95,10 +95,10 @@ def decide(
             reason = f"again in {as_text(wait)}"
             return Verdict(Ending.SNOOZED, Verb.REPLACE, wait, failures, reason=reason)
         case Bury(reason):
-            told = reason or "the handler asked to bury it"
+            told = clean(reason) or "the handler asked to bury it"
             return _bury(told, told, failures + 1)
         case Cancel(reason):
-            return Verdict(Ending.CANCELLED, Verb.DELETE, reason=as_line(reason))
+            return Verdict(Ending.CANCELLED, Verb.DELETE, reason=as_line(clean(reason)))
         case _:
             return SUCCESS
 
@@ -147,7 +147,7 @@ def killed_its_process(envelope: Envelope, code: int) -> Verdict:
         reason = f"its process was killed by signal {-code} ({_signal_name(-code)})"
     if -code != signal.SIGKILL or reason in envelope.errors:
         return _bury(reason, reason, failures)
-    delay = default_backoff(failures)
+    delay = min(default_backoff(failures), LONGEST_BACKOFF)
     return Verdict(Ending.RETRIED, Verb.REPLACE, delay, failures, error=reason, reason=reason)
 
 
@@ -189,7 +189,7 @@ def _retry(
         try:
             given = policy.delay(failures, error, spread=spread)
         except BaseException as wrong:  # noqa: BLE001  # the user's code; sys.exit() ends no worker
-            given = default_backoff(failures)
+            given = min(default_backoff(failures), LONGEST_BACKOFF)
             text = f"{text}\nits backoff raised {as_line(tell(wrong))}"
     delay = max(given, at_least)
     reason = f"again in {as_text(delay)}: {line}"

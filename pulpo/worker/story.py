@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from pulpo.codec import Codec
 from pulpo.envelope import Envelope
 
-__all__ = ["as_line", "encode_within", "extended", "tell"]
+__all__ = ["as_line", "clean", "encode_within", "extended", "tell"]
 
 LONGEST_ERROR = 4_096
 # Of these, an error's own words without its frames, in characters.
