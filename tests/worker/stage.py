@@ -97,6 +97,9 @@ class Adapter:
     def crashes(self, jobs: Sequence[Job]) -> Any:
         return self.real.crashes(jobs)
 
+    def leave(self, jobs: Sequence[Job]) -> None:
+        self.real.leave(jobs)
+
     def wake(self) -> None:
         self.real.wake()
 
