@@ -6,8 +6,13 @@ import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from tests.lab.beanstalkd import Beanstalkd, find_beanstalkd
+
+# How long an example takes says something about the machine, nothing about pulpo.
+settings.register_profile("pulpo", deadline=None)
+settings.load_profile("pulpo")
 
 
 @pytest.fixture(scope="session")

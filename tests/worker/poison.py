@@ -1,0 +1,69 @@
+"""Job types that harm the process they run in; loaded by workers and sandboxes in tests."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import re
+import signal
+import sys
+import threading
+import time
+
+import pulpo
+
+
+@pulpo.job(type="good")
+def good(n: int) -> None:
+    time.sleep(0.005)
+
+
+@pulpo.job(type="poison.segfault")
+def segfault() -> None:
+    ctypes.string_at(0)
+
+
+@pulpo.job(type="poison.exit")
+def leave(code: int) -> None:
+    os._exit(code)
+
+
+@pulpo.job(type="poison.kill", backoff=1)
+def kill() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+@pulpo.job(type="poison.loop", timeout="1s", retries=0)
+def loop() -> None:
+    while True:
+        pass
+
+
+@pulpo.job(type="poison.exits")
+def exits() -> None:
+    sys.exit("enough")
+
+
+@pulpo.job(type="poison.recursion")
+def recursion() -> None:
+    def deeper(n: int) -> int:
+        return deeper(n + 1) + 1
+
+    deeper(0)
+
+
+@pulpo.job(type="poison.closes")
+def closes() -> None:
+    os.closerange(3, 4096)
+
+
+@pulpo.job(type="poison.deaf")
+def deaf() -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+
+@pulpo.job(type="poison.holds")
+def holds() -> None:
+    """Hold the interpreter for minutes: the regular expression never comes to its end."""
+    re.match(r"(a+)+$", "a" * 40 + "b")
