@@ -64,6 +64,8 @@ class Isolation:
                 box = box or self._start()
                 answer = box.ask(run, delay_unit, run.job_type.timeout)
             except (OSError, ValueError) as error:
+                if self._ended:
+                    return Judgement(RELEASED)
                 return Judgement(self._not_now(run, f"no process for a suspect: {error}"))
             if isinstance(answer, Verdict):
                 with self._lock:
@@ -85,16 +87,26 @@ class Isolation:
         """Kill every sandbox: its job is handed back; True if there were any, the first time."""
         with self._lock:
             first, self._ended = not self._ended, True
-            boxes = list(self._all)
+            boxes, idle = list(self._all), self._idle
+            self._idle = []
         for box in boxes:
             box.kill()
+        for box in idle:  # the others are waited for by the threads that use them
+            box.end()
         return first and bool(boxes)
 
     def _start(self) -> _Sandbox:
         box = _Sandbox(self._command)
         with self._lock:
             self._all.add(box)
-        box.wait_until_ready()
+        try:
+            box.wait_until_ready()
+        except BaseException:
+            with self._lock:
+                self._all.discard(box)
+            box.kill()
+            box.end()
+            raise
         return box
 
     def _not_now(self, run: Run, reason: str) -> Verdict:

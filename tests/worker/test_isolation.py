@@ -121,7 +121,7 @@ def test_a_process_that_ignores_the_end_and_leaves_threads_is_ended_all_the_same
 
     isolation.end()
 
-    assert box._process.wait(5) == -9
+    assert box._process.returncode == -9
 
 
 def test_code_that_does_not_load_spends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,11 +148,10 @@ def test_what_runs_at_the_end_is_handed_back(isolation: Isolation) -> None:
     deadline = time.monotonic() + 10
     while not isolation._all and time.monotonic() < deadline:
         time.sleep(0.01)
-    time.sleep(0.5)  # until the code is loaded; earlier it is handed back as well
 
     assert isolation.end()
     thread.join(10)
 
     (judgement,) = results
     assert isinstance(judgement, Judgement)
-    assert judgement.verdict.ending in (Ending.RELEASED, Ending.BOUNCED)
+    assert judgement.verdict.ending is Ending.RELEASED
