@@ -1,0 +1,115 @@
+"""The event loop of a worker, with a real one: many at once, and an end for each."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pulpo import current_job
+from pulpo.clock import SystemClock
+from pulpo.errors import JobTimeoutError
+from pulpo.worker.coroutines import CoroutinePool
+from pulpo.worker.decide import Raised
+from pulpo.worker.execute import Finished
+from tests.worker.stage import run_of, until
+
+
+@pytest.fixture
+def pool() -> Iterator[CoroutinePool]:
+    found = CoroutinePool(100, SystemClock(), lambda: None)
+    yield found
+    found.stop()
+
+
+def collect(pool: CoroutinePool, count: int) -> list[Finished]:
+    done: list[Finished] = []
+
+    def enough() -> bool:
+        done.extend(pool.take_finished())
+        return len(done) >= count
+
+    until(enough, f"{count} results")
+    return done
+
+
+def test_a_hundred_wait_at_the_same_time(pool: CoroutinePool) -> None:
+    waiting, everybody = [0], asyncio.Event()
+
+    async def meets() -> int:
+        waiting[0] += 1
+        if waiting[0] == 100:
+            everybody.set()
+        await everybody.wait()
+        return waiting[0]
+
+    pool.submit([run_of(meets, number=n, is_async=True) for n in range(100)])
+
+    assert {done.result for done in collect(pool, 100)} == {100}
+    assert pool.in_hand == 0
+
+
+def test_each_sees_its_own_job(pool: CoroutinePool) -> None:
+    async def who() -> str:
+        await asyncio.sleep(0.001)
+        return current_job().id
+
+    pool.submit([run_of(who, number=n, is_async=True) for n in range(20)])
+
+    assert {done.result for done in collect(pool, 20)} == {f"id-{n}" for n in range(20)}
+
+
+def test_an_error_comes_back_as_raised(pool: CoroutinePool) -> None:
+    async def fails() -> None:
+        raise OSError("gone")
+
+    pool.submit([run_of(fails, is_async=True)])
+
+    (done,) = collect(pool, 1)
+    assert isinstance(done.result, Raised)
+    assert str(done.result.error) == "gone"
+
+
+def test_one_over_its_time_is_cancelled_as_timed_out(pool: CoroutinePool) -> None:
+    cleaned = threading.Event()
+
+    async def sleeps() -> None:
+        try:
+            await asyncio.sleep(3600)
+        finally:
+            cleaned.set()
+
+    run = run_of(sleeps, is_async=True)
+    pool.submit([run])
+    until(lambda: pool.running(), "it runs")
+
+    pool.interrupt(run)
+
+    (done,) = collect(pool, 1)
+    assert cleaned.is_set()
+    assert isinstance(done.result, Raised)
+    assert isinstance(done.result.error, JobTimeoutError)
+
+
+def test_one_that_swallows_its_end_can_be_given_up(pool: CoroutinePool) -> None:
+    go = threading.Event()
+
+    async def stubborn() -> None:
+        while not go.is_set():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                continue
+
+    run = run_of(stubborn, is_async=True)
+    pool.submit([run])
+    until(lambda: pool.running(), "it runs")
+    pool.interrupt(run)
+
+    pool.give_up(run)
+    go.set()
+
+    assert pool.in_hand == 0
+    assert pool.take_finished() == []

@@ -1,0 +1,63 @@
+"""The pipe between a worker process and its supervisor."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+from pulpo.worker.report import Reporter, Reports
+
+
+@pytest.fixture
+def ends() -> Iterator[tuple[Reports, int]]:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    os.set_blocking(writing, False)
+    reports = Reports(reading)
+    yield reports, writing
+    reports.close()
+    os.close(writing)
+
+
+def test_a_loop_beats_at_most_once_a_second(ends: tuple[Reports, int]) -> None:
+    reports, writing = ends
+    reporter = Reporter(writing)
+    for tenth in range(100, 131):
+        reporter.beat(tenth / 10)
+
+    assert reports.read() == [{}, {}, {}, {}]
+
+
+def test_facts_arrive_as_they_were_told(ends: tuple[Reports, int]) -> None:
+    reports, writing = ends
+    Reporter(writing).tell(ready={"queues": ["a\nb"]}, done=True)
+
+    assert reports.read() == [{"ready": {"queues": ["a\nb"]}, "done": True}]
+
+
+def test_half_a_line_waits_for_its_other_half(ends: tuple[Reports, int]) -> None:
+    reports, writing = ends
+    os.write(writing, b'{"done": t')
+    assert reports.read() == []
+    os.write(writing, b"rue}\n")
+
+    assert reports.read() == [{"done": True}]
+
+
+def test_a_supervisor_that_does_not_read_stops_no_beat(ends: tuple[Reports, int]) -> None:
+    reporter = Reporter(ends[1])
+    for second in range(100_000):
+        reporter.beat(float(second))
+
+    assert ends[0].read()
+
+
+def test_a_supervisor_that_is_gone_is_noticed() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+
+    with pytest.raises(BrokenPipeError):
+        Reporter(writing).beat(1.0)
+    os.close(writing)
