@@ -94,7 +94,7 @@ def test_one_over_its_time_is_cancelled_as_timed_out(pool: CoroutinePool) -> Non
 
 
 def test_one_that_swallows_its_end_can_be_given_up(pool: CoroutinePool) -> None:
-    go = threading.Event()
+    go, gone = threading.Event(), threading.Event()
 
     async def stubborn() -> None:
         while not go.is_set():
@@ -102,6 +102,7 @@ def test_one_that_swallows_its_end_can_be_given_up(pool: CoroutinePool) -> None:
                 await asyncio.sleep(0.01)
             except asyncio.CancelledError:
                 continue
+        gone.set()
 
     run = run_of(stubborn, is_async=True)
     pool.submit([run])
@@ -110,6 +111,7 @@ def test_one_that_swallows_its_end_can_be_given_up(pool: CoroutinePool) -> None:
 
     pool.give_up(run)
     go.set()
+    assert gone.wait(5)
 
     assert pool.in_hand == 0
     assert pool.take_finished() == []

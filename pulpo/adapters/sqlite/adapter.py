@@ -74,6 +74,7 @@ class SQLiteAdapter:
         """Settle and reserve in one transaction; then wait, where nothing was ready."""
         check_exchange(settlements, queues, limit=limit, timeout=timeout)
         self._leave_to_parent()
+        queues = tuple(dict.fromkeys(queues))  # one that is named twice would give its jobs twice
         answers: Sequence[bool | QueueError] = ()
         jobs: Sequence[Job] = ()
         if settlements:

@@ -47,13 +47,10 @@ class Doorbells:
 
     def ring(self, ready: Ready) -> None:
         """Wake as many of those that wait as there are jobs for them; never fails."""
-        flags = os.pread(self._fd, SLOTS, 0)
-        if not flags.strip(_NOBODY):
-            return
-        wanted = {_hash(queue): count for queue, count in ready.items() if count > 0}
-        for raised in _RAISED.finditer(flags):
-            if wanted:
-                self._ring_if_wanted(raised.start(), raised[0], wanted)
+        with contextlib.suppress(OSError):  # the jobs are in the file, and the slow poll finds them
+            flags = os.pread(self._fd, SLOTS, 0)
+            if flags.strip(_NOBODY):
+                self._ring_some(flags, ready)
 
     def close(self) -> None:
         """Let go; twice is once."""
@@ -62,6 +59,12 @@ class Doorbells:
             self._fd = -1
 
     abandon = close
+
+    def _ring_some(self, flags: bytes, ready: Ready) -> None:
+        wanted = {_hash(queue): count for queue, count in ready.items() if count > 0}
+        for raised in _RAISED.finditer(flags):
+            if wanted:
+                self._ring_if_wanted(raised.start(), raised[0], wanted)
 
     def _ring_if_wanted(self, slot: int, flag: bytes, wanted: dict[bytes, int]) -> None:
         if flag == _ANY:
@@ -111,6 +114,7 @@ class Doorbell:
         except OSError:
             os.close(self._fifo)
             raise
+        os.pwrite(self._fd, _NOBODY, slot)  # what a dead one may have left there
         abandon_in_children(self)
 
     def fileno(self) -> int:

@@ -16,7 +16,7 @@ from pathlib import Path
 from pulpo.adapters.sqlite.troubles import not_opened
 from pulpo.errors import QueueUnavailableError
 
-__all__ = ["Identity", "check_file", "free_bytes", "identity", "prepare", "side_folder"]
+__all__ = ["Identity", "check_file", "free_bytes", "identity", "kinds", "prepare", "side_folder"]
 
 Identity = tuple[int, int]
 
@@ -167,14 +167,18 @@ def _check_file_system(folder: Path) -> None:
 
 
 def _file_systems() -> dict[str, str]:
-    # proc(5), mountinfo: the third field is the device, the one after " - " the type.
     try:
-        text = Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace")
+        return kinds(Path("/proc/self/mountinfo").read_text(encoding="utf-8", errors="replace"))
     except OSError:
         return {}
-    kinds = {}
-    for line in text.splitlines():
+
+
+def kinds(mounts: str) -> dict[str, str]:
+    """Return the type of each mounted device, from a text as in proc(5), mountinfo."""
+    found = {}
+    for line in mounts.splitlines():
+        # The third field is the device, the one after " - " the type.
         left, _, right = line.partition(" - ")
         if right:
-            kinds[left.split()[2]] = right.split()[0]
-    return kinds
+            found[left.split()[2]] = right.split()[0]
+    return found
