@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -15,6 +16,7 @@ from pulpo.clock import ManualClock
 from pulpo.queue_url import QueueURL
 
 Open = Callable[[], SQLiteAdapter]
+OpenAt = Callable[[Path], SQLiteAdapter]
 
 
 @pytest.fixture
@@ -42,6 +44,17 @@ def doors() -> Iterator[contextlib.ExitStack]:
 def open_adapter(engine: SQLiteEngine, doors: contextlib.ExitStack) -> Open:
     def open_one() -> SQLiteAdapter:
         adapter = engine.adapter()
+        doors.callback(adapter.close)
+        return adapter
+
+    return open_one
+
+
+@pytest.fixture
+def open_at(clock: ManualClock, doors: contextlib.ExitStack) -> OpenAt:
+    def open_one(path: Path) -> SQLiteAdapter:
+        url = QueueURL.parse(f"sqlite:///{quote(str(path))}")
+        adapter = SQLiteEngine(url, clock=clock).adapter()
         doors.callback(adapter.close)
         return adapter
 

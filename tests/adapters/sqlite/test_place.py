@@ -5,13 +5,15 @@ from __future__ import annotations
 import os
 import sqlite3
 import stat
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from pulpo.adapters.sqlite import SQLiteEngine, place
+from pulpo.adapters.sqlite import place
 from pulpo.adapters.sqlite.adapter import SQLiteAdapter
 from pulpo.errors import QueueUnavailableError
+from tests.adapters.sqlite.conftest import OpenAt
 from tests.adapters.sqlite.jobs import new, put, reserve
 
 
@@ -21,7 +23,7 @@ def mode(path: Path) -> int:
 
 @pytest.mark.parametrize("umask", [0o000, 0o022, 0o777])
 def test_everything_it_makes_is_for_its_owner_alone(
-    tmp_path: Path, open_at: type, umask: int
+    tmp_path: Path, open_at: OpenAt, umask: int
 ) -> None:
     path = tmp_path / "new" / "queue.db"
     adapter = open_at(path)
@@ -35,18 +37,6 @@ def test_everything_it_makes_is_for_its_owner_alone(
 
     assert mode(path.parent) == mode(path.with_name("queue.db.d")) == 0o700
     assert {mode(file) for file in path.parent.iterdir() if file.is_file()} == {0o600}
-
-
-@pytest.fixture
-def open_at(doors, clock):
-    from pulpo.queue_url import QueueURL
-
-    def open_one(path: Path) -> SQLiteAdapter:
-        adapter = SQLiteEngine(QueueURL.parse(f"sqlite:///{path}"), clock=clock).adapter()
-        doors.callback(adapter.close)
-        return adapter
-
-    return open_one
 
 
 def test_nothing_is_made_before_the_first_use(path: Path, adapter: SQLiteAdapter) -> None:
@@ -65,7 +55,9 @@ def test_a_link_is_not_followed(path: Path, adapter: SQLiteAdapter) -> None:
 
 
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo])
-def test_only_a_plain_file_will_do(path: Path, adapter: SQLiteAdapter, make: type) -> None:
+def test_only_a_plain_file_will_do(
+    path: Path, adapter: SQLiteAdapter, make: Callable[[Path], None]
+) -> None:
     make(path)
 
     with pytest.raises(QueueUnavailableError, match="plain file"):
@@ -109,8 +101,9 @@ def test_a_file_of_another_user_is_refused(
 def test_a_folder_of_another_user_is_refused(
     path: Path, adapter: SQLiteAdapter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    os.chown(path.parent, 12_345, -1) if os.geteuid() == 0 else None
-    if os.geteuid() != 0:
+    if os.geteuid() == 0:
+        os.chown(path.parent, 12_345, -1)
+    else:
         monkeypatch.setattr(place.os, "geteuid", lambda: path.parent.stat().st_uid + 1)
 
     with pytest.raises(QueueUnavailableError, match="belongs to user"):
@@ -165,7 +158,7 @@ def test_a_file_that_went_away_while_open_is_said(
         adapter.put([new()])
 
 
-def test_a_damaged_file_is_said(path: Path, adapter: SQLiteAdapter, open_at: type) -> None:
+def test_a_damaged_file_is_said(path: Path, adapter: SQLiteAdapter, open_at: OpenAt) -> None:
     put(adapter, *[new(b"x" * 5_000) for _ in range(50)])
     adapter.close()
     with path.open("r+b") as file:
@@ -176,7 +169,7 @@ def test_a_damaged_file_is_said(path: Path, adapter: SQLiteAdapter, open_at: typ
         reserve(open_at(path), limit=100)
 
 
-def test_a_path_deeper_than_a_socket_may_be_works(tmp_path: Path, open_at: type) -> None:
+def test_a_path_deeper_than_a_socket_may_be_works(tmp_path: Path, open_at: OpenAt) -> None:
     path = tmp_path.joinpath(*["a-long-name" * 10] * 3, "queue.db")
     adapter = open_at(path)
     put(adapter, new())
@@ -185,20 +178,9 @@ def test_a_path_deeper_than_a_socket_may_be_works(tmp_path: Path, open_at: type)
     assert list(reserve(adapter, timeout=0.001)) == []
 
 
-def test_a_name_that_looks_like_a_uri_is_a_name(tmp_path: Path, clock, open_at: type) -> None:
+def test_a_name_that_looks_like_a_uri_is_a_name(tmp_path: Path, open_at: OpenAt) -> None:
     path = tmp_path / "a?mode=memory&cache#1 %41.db"
-    adapter = SQLiteEngine(_url(path), clock=clock).adapter()
-    try:
-        put(adapter, new())
-    finally:
-        adapter.close()
+
+    put(open_at(path), new())
 
     assert path.exists()
-
-
-def _url(path: Path):
-    from urllib.parse import quote
-
-    from pulpo.queue_url import QueueURL
-
-    return QueueURL.parse(f"sqlite:///{quote(str(path))}")
