@@ -10,6 +10,7 @@ import json
 from pulpo.cli.output import escape
 from pulpo.cli.view import ShownJob, as_json
 from pulpo.duration import as_text
+from pulpo.worker.story import as_line
 
 __all__ = ["FIELDS_OF_A_ROW", "paragraph", "row"]
 
@@ -38,13 +39,9 @@ def _note(job: ShownJob) -> str:
     if job.problem:
         parts.append(job.problem)
     elif job.error:
-        parts.append(_last_line(job.error))
+        parts.append(as_line(job.error))
     note = ", ".join(parts)
     return note if len(note) <= _NOTE else note[: _NOTE - 1] + "…"
-
-
-def _last_line(text: str) -> str:
-    return text.rstrip().rpartition("\n")[2]
 
 
 def paragraph(job: ShownJob) -> str:

@@ -27,10 +27,11 @@ __all__ = ["ShownJob", "as_json", "show"]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ShownJob:
-    """One job, decoded; `type` is None where the bytes are no job, `problem` says why then.
+    """One job, decoded; `type` is None where the bytes are no job.
 
-    `due` is seconds until a delayed job is ready. `error` is the last failure with its traceback,
-    `earlier` has one line for each failure before it.
+    `problem` says why no worker runs it, apart from its errors. `due` is seconds until a delayed
+    job is ready. `error` is the last failure with its traceback, `earlier` has one line for each
+    failure before it.
     """
 
     id: str
@@ -70,25 +71,42 @@ def show(job: ListedJob, keys: Codec) -> ShownJob:
         envelope = Codec().decode(job.body)
     except DecodeError as error:
         return _undecodable(job, str(error))
-    return _decoded(job, envelope, _signature_problem(job.body, keys))
+    if envelope.type == UNDECODABLE:
+        return _wrapped(job, envelope, keys)
+    return _decoded(job, envelope, envelope, _problem(envelope, job.body, keys))
 
 
-def _signature_problem(body: bytes, keys: Codec) -> str | None:
+def _wrapped(job: ListedJob, wrapper: Envelope, keys: Codec) -> ShownJob:
+    """Show what a worker has put aside: a job whose signature it did not trust, or odd bytes."""
+    inner = wrapper.body
+    try:
+        envelope = Codec().decode(inner) if isinstance(inner, bytes) else wrapper
+    except DecodeError:
+        envelope = wrapper
+    if envelope.type == UNDECODABLE:
+        return _decoded(job, wrapper, wrapper, "its bytes are not a job")
+    assert isinstance(inner, bytes)
+    return _decoded(job, envelope, wrapper, _problem(envelope, inner, keys))
+
+
+def _problem(envelope: Envelope, body: bytes, keys: Codec) -> str | None:
     try:
         keys.decode(body)
     except CodecError as error:
         return str(error)
+    if envelope.bounces:
+        times = "once" if envelope.bounces == 1 else f"{envelope.bounces} times"
+        return f"bounced {times}: unknown type or arguments"
     return None
 
 
-def _decoded(job: ListedJob, envelope: Envelope, problem: str | None) -> ShownJob:
-    errors = tuple(envelope.errors)
-    is_wrapped = envelope.type == UNDECODABLE
+def _decoded(job: ListedJob, envelope: Envelope, story: Envelope, problem: str | None) -> ShownJob:
+    errors = tuple(story.errors)
     return ShownJob(
         id=job.id,
         queue=job.queue,
         state=job.state.value,
-        type=None if is_wrapped else envelope.type,
+        type=None if envelope.type == UNDECODABLE else envelope.type,
         priority=job.priority,
         attempt=1 + envelope.failures,
         body=envelope.body,
@@ -96,7 +114,7 @@ def _decoded(job: ListedJob, envelope: Envelope, problem: str | None) -> ShownJo
         error=errors[-1] if errors else None,
         earlier=errors[:-1],
         due=job.due,
-        problem="its bytes are not a job" if is_wrapped else problem,
+        problem=problem,
     )
 
 

@@ -23,6 +23,9 @@ def _no_handler(run: Bindable) -> NoReturn:
     raise WrongTypeError(f"no handler for job type {run.envelope.type!r}")
 
 
+# What a wrapper takes over from the job in it.
+_KEPT = ("id", "queue", "priority", "ttr")
+
 # What a job belongs to that no handler is known for: it carries the usual rules.
 _UNKNOWN = JobType(type="pulpo.unknown", bind=_no_handler)
 
@@ -35,11 +38,9 @@ def open_job(
     `now` is seconds since the epoch, `spread` -1.0 to 1.0.
     """
     try:
-        envelope = codec.decode(job.body)
-        if envelope.headers["type"] == UNDECODABLE:
-            envelope = codec.decode(_inner(envelope))
+        envelope = _decoded(job.body, codec)
     except CodecError as error:
-        return _undecodable(job, codec, error, spread)
+        return _undecodable(job, error, spread)
     job_type = registry.find(envelope.type)
     run = Run(job, envelope, job_type or _UNKNOWN)
     expires = envelope.expires
@@ -60,23 +61,50 @@ def _bounced(envelope: Envelope, reason: str, now: float, spread: float) -> Verd
     return bounce(reason, envelope, now=now, spread=spread)
 
 
-def _undecodable(job: Job, codec: Codec, error: CodecError, spread: float) -> tuple[Run, Verdict]:
-    wrapper = _wrapper(job, codec)
+def _decoded(body: bytes, codec: Codec) -> Envelope:
+    """Return the envelope to run by; the one inside a wrapper is what has to be signed."""
+    try:
+        envelope = codec.decode(body)
+    except SignatureError:
+        wrapper = _unverified(body)
+        if wrapper is None or wrapper.headers["type"] != UNDECODABLE:
+            raise
+        # Put around it by a worker with other keys, who vouched for nothing.
+        envelope = wrapper
+    if envelope.headers["type"] == UNDECODABLE:
+        return codec.decode(_inner(envelope))
+    return envelope
+
+
+def _undecodable(job: Job, error: CodecError, spread: float) -> tuple[Run, Verdict]:
+    wrapper = _wrapper(job)
     run = Run(job, wrapper, _UNKNOWN)
     if isinstance(error, SignatureError):
         return run, unsigned(error, failures=wrapper.failures)
     return run, undecodable(error, failures=wrapper.failures, spread=spread)
 
 
-def _wrapper(job: Job, codec: Codec) -> Envelope:
-    """Return the envelope around bytes that are no job: the one they came in, or a new one."""
+def _wrapper(job: Job) -> Envelope:
+    """Return the envelope around bytes that are not to be run: theirs so far, or a new one.
+
+    The bytes stay as they came: our own signature must never make good what was not signed.
+    """
+    envelope = _unverified(job.body)
+    if envelope is None:
+        return Envelope({"type": UNDECODABLE}, job.body)
+    if envelope.headers["type"] == UNDECODABLE:
+        return envelope
+    # It can be read, only not trusted: whoever looks for it by its id has to find it.
+    kept = {name: envelope.headers[name] for name in _KEPT if name in envelope.headers}
+    return Envelope({**kept, "type": UNDECODABLE}, job.body)
+
+
+def _unverified(body: bytes) -> Envelope | None:
+    """Return what bytes say that nobody vouches for: to keep it in its place, never to run it."""
     try:
-        envelope = codec.decode(job.body)
-        if envelope.headers["type"] == UNDECODABLE:
-            return envelope
+        return Codec().decode(body)
     except CodecError:
-        pass
-    return Envelope({"type": UNDECODABLE}, job.body)
+        return None
 
 
 def _inner(wrapper: Envelope) -> bytes:

@@ -258,6 +258,51 @@ def test_an_unsigned_job_is_not_run_because_our_own_signature_is_around_it() -> 
     assert run.call is None
 
 
+@pytest.mark.parametrize("keys", [(), (OTHER_KEY,)])
+def test_a_job_that_is_buried_for_its_signature_keeps_its_id_and_its_place(
+    keys: tuple[bytes, ...],
+) -> None:
+    body = Codec(keys).encode(
+        {"type": "add", "id": "mine", "queue": "mail", "priority": 7, "ttr": 30}, {"a": 1}
+    )
+    codec = Codec([KEY])
+
+    run, verdict = opened(body, codec)
+
+    assert verdict is not None
+    told = settlement(run, verdict, codec, max_body=10**6).rewritten
+    assert told is not None
+    assert (told.id, told.queue, told.priority, told.ttr) == ("mine", "mail", 7, 30)
+
+
+def test_a_job_that_was_buried_for_a_missing_key_is_run_by_a_worker_that_has_it() -> None:
+    newer, older = Codec([KEY]), Codec([OTHER_KEY])
+    run, verdict = opened(older.encode({"type": "add", "id": "mine"}, {"a": 1}), newer)
+    assert verdict is not None
+    kicked = again(run, verdict, newer)
+
+    run, verdict = opened(kicked, older)
+
+    assert verdict is None
+    assert called(run) == 2
+    assert run.id == "mine"
+
+
+def test_a_job_that_one_worker_after_the_other_does_not_trust_is_wrapped_once() -> None:
+    body = encoded(body={"a": 1}, id="mine")
+    for codec in (Codec([KEY]), Codec([OTHER_KEY])):
+        run, verdict = opened(body, codec)
+        assert verdict is not None
+        assert verdict.ending is Ending.BURIED
+        assert run.id == "mine"
+        body = again(run, verdict, codec)
+
+    wrapper = Codec().decode(body)
+
+    assert wrapper.failures == 2
+    assert wrapper.body == encoded(body={"a": 1}, id="mine")
+
+
 def test_a_signature_is_not_asked_for_where_no_keys_are_set() -> None:
     assert opened(Codec([KEY]).encode({"type": "add"}, {"a": 1}))[1] is None
 

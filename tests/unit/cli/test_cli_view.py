@@ -97,8 +97,30 @@ def test_an_unsigned_job_says_so_where_keys_are_set() -> None:
     assert "not signed" in str(show(listed(encoded()), Codec([b"ours"])).problem)
 
 
+@pytest.mark.parametrize("keys", [[], [b"ours"]])
+def test_a_job_that_was_put_aside_unsigned_is_shown_as_what_it_says(keys: list[bytes]) -> None:
+    inner = Codec().encode({"type": "mail.welcome", "id": ID, "tenant": "acme"}, {"a": 1})
+    why = "signing keys are set and the job is not signed"
+    body = Codec([b"ours"]).encode({"type": UNDECODABLE, "id": ID, "errors": [why]}, inner)
+
+    job = show(listed(body), Codec(keys))
+
+    assert (job.type, job.body, job.headers) == ("mail.welcome", {"a": 1}, {"tenant": "acme"})
+    assert (job.error, job.problem) == (why, why if keys else None)
+
+
+@pytest.mark.parametrize(("bounces", "told"), [(1, "bounced once"), (3, "bounced 3 times")])
+def test_a_job_that_no_worker_knows_says_so(bounces: int, told: str) -> None:
+    body = encoded({"bounces": bounces, "bounced": 1_800_000_000.0})
+
+    job = show(listed(body, state=JobState.DELAYED, due=2.0), Codec())
+
+    assert row(job)[-1] == f"in 2s, {told}: unknown type or arguments"
+
+
 def test_a_row_says_when_a_delayed_job_runs_and_why_it_failed() -> None:
-    body = encoded({"errors": ["Traceback ...\nValueError: no\x1b[2J"], "failures": 1})
+    error = "Traceback (most recent call last):\n  File ...\nValueError: no\x1b[2J\nsecond line"
+    body = encoded({"errors": [error], "failures": 1})
 
     cells = row(show(listed(body, state=JobState.DELAYED, due=90.0), Codec()))
 
