@@ -122,6 +122,8 @@ def configured_types(settings: Settings) -> list[JobType]:
     Raises `ConfigurationError` or `LoadError` naming file, key and value.
     """
     make_folder_importable()
+    if settings.file is not None:
+        make_folder_importable(settings.file.parent)
     found = []
     for type, entry in settings.handlers.items():
         with _blaming(settings, type, entry):

@@ -19,11 +19,16 @@ __all__ = ["check_module_name", "explain", "import_modules", "make_folder_import
 _OWN_FOLDER = str(Path(__file__).parent) + "/"
 
 
-def make_folder_importable() -> None:
-    """Put the current folder first on `sys.path`, where a console script does not have it."""
+def make_folder_importable(folder: Path | None = None) -> None:
+    """Put the current folder first on `sys.path`, where a console script does not have it.
+
+    Another folder comes second: the code that its settings file names is beside it.
+    """
     here = str(Path.cwd())
     if not {here, ""} & set(sys.path):
         sys.path.insert(0, here)
+    if folder is not None and folder != Path(here) and str(folder) not in sys.path:
+        sys.path.insert(1, str(folder))
 
 
 def check_module_name(name: str) -> str:

@@ -69,7 +69,7 @@ def _work(
     try:
         parts = load()
     except LoadError as error:
-        reporter.tell(load_error=error.shown, exit_code=error.exit_code)
+        reporter.tell(load_error=_shown(error), exit_code=error.exit_code)
         return 0
     log_format(settings.log_format, verbose=settings.verbose)
 
@@ -91,11 +91,16 @@ def _work(
     try:
         left = worker.run()
     except QueueUnavailableError as error:
-        reporter.tell(load_error=f"queue out of reach: {error}", exit_code=OUT_OF_REACH)
+        reporter.tell(load_error=f"pulpo: {error}", exit_code=OUT_OF_REACH)
         return 0
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
     reporter.tell(done=True, retired=worker.retired)
     return _end(adapter, left)
+
+
+def _shown(error: LoadError) -> str:
+    # As every command says it; a traceback of the user's code stands for itself.
+    return f"pulpo: {error}" if error.shown == str(error) else error.shown
 
 
 def _stop_on_sigterm(worker: Worker) -> None:

@@ -110,7 +110,7 @@ class Worker:
                 self.tick()
                 self._outage.is_over()
             except QueueError as error:
-                if self._settings.burst and self._engine is _UNASKED:
+                if self._settings.burst and self._outage.is_the_first_word(error):
                     raise
                 self._drained = False
                 self._outage.wait(error, self._stopped)

@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable
 
 from pulpo.clock import Clock
+from pulpo.errors import QueueUnavailableError
 from pulpo.worker.journal import Journal
 
 __all__ = ["Outage"]
@@ -27,9 +28,15 @@ class Outage:
         self._journal = journal
         self._beat = beat
         self._pause = 0.0
+        self._answered = False
+
+    def is_the_first_word(self, error: Exception) -> bool:
+        """Tell whether the queue is out of reach and has been since the start."""
+        return not self._answered and isinstance(error, QueueUnavailableError)
 
     def is_over(self) -> None:
         """The queue has answered."""
+        self._answered = True
         if self._pause:
             self._journal.say("INFO", "back", reason="the queue is in reach again")
             self._pause = 0.0

@@ -114,7 +114,7 @@ def test_a_module_that_is_not_there_is_one_line_with_exit_code_2(
     said = pulpo("worker", "taks", "--processes", "2")
 
     assert said.returncode == 2
-    assert "no module 'taks'; did you mean 'tasks'?" in said.stderr
+    assert said.stderr == "pulpo: no module 'taks'; did you mean 'tasks'?\n"
     assert len(said.stderr.splitlines()) == 1
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import threading
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
@@ -184,6 +185,23 @@ def test_a_value_without_a_place_on_the_wire_is_refused(value, words):
     with pytest.raises(EncodeError, match=words) as caught:
         CODEC.encode(HEADERS, {"argument": value})
     assert isinstance(caught.value, TypeError)
+
+
+@pytest.mark.parametrize(
+    ("headers", "body", "place"),
+    [
+        ({}, {"size": 3, "user": object()}, "body['user']: no place on the wire"),
+        ({}, {"users": [1, {"name": object()}]}, "body['users'][1]['name']: no place"),
+        ({}, [[1, 2**64], {}], "body[0][1]: whole numbers"),
+        ({}, object(), "body: no place"),
+        ({"tenant": object()}, object(), "headers['tenant']: no place"),
+        ({}, {"odd": {object(): 1}}, "body['odd']: no place"),
+    ],
+    ids=["argument", "inside", "positional", "body", "header", "key"],
+)
+def test_a_value_without_a_place_on_the_wire_is_named_by_the_way_to_it(headers, body, place):
+    with pytest.raises(EncodeError, match="^" + re.escape(place)):
+        CODEC.encode({**HEADERS, **headers}, body)
 
 
 def test_an_encoder_that_refused_a_value_is_as_good_as_new():

@@ -3,6 +3,7 @@
 import asyncio
 import functools
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -226,6 +227,19 @@ def test_an_architect_maps_types_to_code(settings):
     assert found[1].policy.retries == 3
     assert called(found[0]) == "body"
     assert found[0].source == "shop.images.Resize"
+
+
+def test_handlers_beside_a_settings_file_are_found_from_a_folder_below(
+    settings, tmp_path, monkeypatch
+):
+    settings('"image.resize" = "shop.images:Resize"')
+    (tmp_path / "deep" / "deeper").mkdir(parents=True)
+    monkeypatch.chdir(tmp_path / "deep" / "deeper")
+
+    (found,) = configured_types(find_settings())
+
+    assert called(found) == "body"
+    assert sys.path[:2] == [str(Path.cwd()), str(tmp_path)]
 
 
 def test_errors_in_options_are_named_in_text(settings):

@@ -6,11 +6,12 @@ import asyncio
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 import pulpo
-from pulpo import Bury, Cancel, Retry, Snooze
+from pulpo import Bury, Cancel, Pulpo, Retry, Snooze
 from pulpo.errors import PublishUncertainError, QueueUnavailableError
 from pulpo.job import JobState, Verb
 from tests.worker.stage import Stage, until
@@ -241,6 +242,17 @@ def test_a_burst_that_never_reached_its_queue_says_so(stage: Stage) -> None:
 
     with pytest.raises(QueueUnavailableError, match="nobody there"):
         stage.worker.run()
+
+
+def test_a_burst_on_a_file_that_is_no_queue_says_so(tmp_path: Path) -> None:
+    file = tmp_path / "diary.db"
+    file.write_text("dear diary, " * 100)
+    file.chmod(0o600)
+    app = Pulpo(f"sqlite:///{file}")
+    app.register("t", lambda message: None)
+
+    with app, pytest.raises(QueueUnavailableError, match="not a SQLite file"):
+        app.run_worker(burst=True)
 
 
 def test_stop_hands_back_what_has_not_begun_and_lets_the_rest_finish(make_stage: Make) -> None:
