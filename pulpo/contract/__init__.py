@@ -90,7 +90,7 @@ class AdapterContract(
     @pytest.fixture
     def engine(self) -> Engine:
         """Return a fresh engine; each subclass has its own."""
-        raise NotImplementedError(f"{type(self).__name__} needs a fixture `engine`")
+        raise TypeError(f"{type(self).__name__} needs a fixture `engine`")
 
     @pytest.fixture
     def stage(self, engine: Engine, clock: Clock) -> Iterator[Stage]:
@@ -116,7 +116,7 @@ class AdapterContract(
 
     def crash(self, adapter: QueueAdapter) -> None:
         """End an owner without a word."""
-        raise NotImplementedError(f"{type(self).__name__} needs a method `crash`")
+        raise TypeError(f"{type(self).__name__} needs a method `crash`")
 
     def expire_lease(
         self,

@@ -20,7 +20,6 @@ from pulpo.errors import QueueFullError, QueueUnavailableError, UsageError
 from pulpo.job import JobState, NewJob, Settlement, Verb
 
 JOB = NewJob(id="j-1", type="t", queue="default", body=b"body")
-AS_ROOT = pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
 
 
 @pytest.fixture
