@@ -116,7 +116,7 @@ class AdapterContract(
 
     def crash(self, adapter: QueueAdapter) -> None:
         """End an owner without a word."""
-        raise TypeError(f"{type(self).__name__} needs a method `crash`")
+        raise TypeError(f"{type(self).__name__} needs a method `crash`, for {adapter!r}")
 
     def expire_lease(
         self,
