@@ -40,13 +40,13 @@ def collect(pool: ThreadPool, count: int) -> list[Finished]:
 
 
 def test_every_run_comes_back_once(pool: ThreadPool) -> None:
-    runs = [run_of(lambda: None, number=n) for n in range(5_000)]
-    for start in range(0, 5_000, 50):
+    runs = [run_of(lambda: None, number=n) for n in range(10_000)]
+    for start in range(0, 10_000, 50):
         pool.submit(runs[start : start + 50], wake=4)
 
-    done = collect(pool, 5_000)
+    done = collect(pool, 10_000)
 
-    assert sorted(finished.run.job.number for finished in done) == list(range(5_000))
+    assert sorted(finished.run.job.number for finished in done) == list(range(10_000))
     assert pool.in_hand == 0
 
 
@@ -104,6 +104,44 @@ def test_what_came_just_now_is_not_taken_back() -> None:
     pool.stop()
 
 
+def test_a_nudge_wakes_a_hand_for_each_that_waits(pool: ThreadPool) -> None:
+    go = threading.Event()
+    pool.submit([run_of(lambda: go.wait(10), number=n) for n in range(4)], wake=1)
+    until(lambda: len(pool.running()) == 1, "one hand is at work")
+    assert pool.waiting == 3
+
+    pool.nudge(pool.waiting)
+
+    until(lambda: len(pool.running()) == 4, "all four are at work")
+    assert pool.waiting == 0
+    go.set()
+    collect(pool, 4)
+
+
+def test_no_nudge_starts_more_threads_than_the_pool_has(pool: ThreadPool) -> None:
+    go = threading.Event()
+    pool.submit([run_of(lambda: go.wait(10), number=n) for n in range(9)], wake=9)
+    until(lambda: len(pool.running()) == 4, "all four are at work")
+
+    pool.nudge(100)
+
+    assert (len(pool._slots), pool.waiting) == (4, 5)
+    go.set()
+    collect(pool, 9)
+
+
+def test_the_waiting_since_is_that_of_the_oldest(pool: ThreadPool) -> None:
+    assert pool.waiting_since() is None
+    runs = [run_of(number=n) for n in range(3)]
+
+    pool.submit(runs, wake=0)
+
+    assert pool.waiting_since() == runs[0].taken > 0
+    pool.nudge(1)
+    collect(pool, 3)
+    assert pool.waiting_since() is None
+
+
 def test_a_run_in_python_is_interrupted(pool: ThreadPool) -> None:
     def forever() -> None:
         while True:
@@ -119,6 +157,23 @@ def test_a_run_in_python_is_interrupted(pool: ThreadPool) -> None:
     assert isinstance(done.result, Raised)
     assert isinstance(done.result.error, JobTimeoutError)
     assert run.over_time
+
+
+def test_a_run_that_is_over_or_has_not_begun_is_not_interrupted() -> None:
+    pool, go = ThreadPool(1, SystemClock(), lambda: None), threading.Event()
+    first, waits = run_of(lambda: go.wait(10), number=1), run_of(lambda: "whole", number=2)
+    pool.submit([first, waits], wake=1)
+    until(lambda: pool.running(), "the first one runs")
+
+    pool.interrupt(waits)
+    go.set()
+    done = collect(pool, 2)
+    pool.interrupt(first)
+
+    assert [finished.result for finished in done] == [True, "whole"]
+    assert not first.over_time
+    assert not waits.over_time
+    pool.stop()
 
 
 def test_no_interrupt_strikes_inside_a_call_of_pulpo(pool: ThreadPool) -> None:
@@ -185,3 +240,20 @@ def test_what_was_given_up_is_dropped(pool: ThreadPool) -> None:
 
     assert [finished.run for finished in collect(pool, 1)] == [kept]
     assert pool.running() == []
+
+
+def test_a_stop_ends_the_threads_that_sleep_and_those_at_work_after_their_run() -> None:
+    pool, go = ThreadPool(2, SystemClock(), lambda: None), threading.Event()
+    before = set(threading.enumerate())
+    pool.submit([run_of(lambda: None), run_of(lambda: go.wait(10))], wake=2)
+    until(lambda: pool.running() and not pool.waiting, "one runs, one sleeps or soon will")
+    threads = set(threading.enumerate()) - before
+
+    pool.stop()
+    go.set()
+
+    for thread in threads:
+        thread.join(5)
+    assert len(threads) == 2
+    assert not any(thread.is_alive() for thread in threads)
+    assert len(pool.take_finished()) == 2  # what was begun has come back
