@@ -115,3 +115,117 @@ def test_one_that_swallows_its_end_can_be_given_up(pool: CoroutinePool) -> None:
 
     assert pool.in_hand == 0
     assert pool.take_finished() == []
+
+
+def test_one_that_nobody_wants_any_more_is_cancelled(pool: CoroutinePool) -> None:
+    async def sleeps() -> None:
+        await asyncio.sleep(3600)
+
+    run = run_of(sleeps, is_async=True)
+    pool.submit([run])
+    until(lambda: pool.running(), "it runs")
+
+    pool.cancel(run)
+
+    (done,) = collect(pool, 1)
+    assert isinstance(done.result, Raised)
+    assert isinstance(done.result.error, asyncio.CancelledError)
+    assert not run.over_time
+
+
+def test_one_that_is_cancelled_before_its_first_step_comes_back_once(pool: CoroutinePool) -> None:
+    began: list[int] = []
+
+    async def begins() -> None:
+        began.append(1)
+
+    async def holds_the_loop() -> None:
+        entered.set()
+        go.wait(10)
+
+    entered, go = threading.Event(), threading.Event()
+    pool.submit([run_of(holds_the_loop, number=1, is_async=True)])
+    assert entered.wait(5)
+    late = run_of(begins, number=2, is_async=True)
+    pool.submit([late])
+    pool.cancel(late)
+    go.set()
+
+    done = {finished.run.job.number: finished.result for finished in collect(pool, 2)}
+    assert done[1] is None
+    assert isinstance(done[2], Raised)
+    assert (began, pool.in_hand, pool.take_finished()) == ([], 0, [])
+
+
+def test_one_that_swallows_its_end_and_returns_has_succeeded(pool: CoroutinePool) -> None:
+    async def finishes_all_the_same() -> str:
+        try:
+            await asyncio.sleep(3600)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0)
+        return "whole"
+
+    run = run_of(finishes_all_the_same, is_async=True)
+    pool.submit([run])
+    until(lambda: pool.running(), "it runs")
+
+    pool.interrupt(run)
+
+    (done,) = collect(pool, 1)
+    assert done.result == "whole"
+
+
+def test_an_interrupt_that_comes_too_late_changes_nothing(pool: CoroutinePool) -> None:
+    async def quick() -> int:
+        return 7
+
+    run = run_of(quick, is_async=True)
+    pool.submit([run])
+    (done,) = collect(pool, 1)
+
+    pool.interrupt(run)
+    pool.cancel(run)
+    pool.submit([run_of(quick, number=2, is_async=True)])
+
+    assert [finished.run.job.number for finished in collect(pool, 1)] == [2]
+    assert done.result == 7
+
+
+def test_thousands_come_back_once_each(pool: CoroutinePool) -> None:
+    async def step(n: int) -> int:
+        await asyncio.sleep(0)
+        return n
+
+    for start in range(0, 5_000, 100):
+        numbers = range(start, start + 100)
+        pool.submit([run_of(lambda n=n: step(n), number=n, is_async=True) for n in numbers])
+
+    done = collect(pool, 5_000)
+    assert sorted(finished.run.job.number for finished in done) == list(range(5_000))
+    assert all(finished.result == finished.run.job.number for finished in done)
+
+
+def test_a_stop_ends_the_event_loop_and_its_thread() -> None:
+    pool = CoroutinePool(10, SystemClock(), lambda: None)
+    before = set(threading.enumerate())
+
+    async def quick() -> bool:
+        return True
+
+    pool.submit([run_of(quick, is_async=True)])
+    collect(pool, 1)
+    (thread,) = set(threading.enumerate()) - before
+
+    pool.stop()
+
+    assert not thread.is_alive()
+
+
+def test_no_coroutine_no_thread() -> None:
+    before = set(threading.enumerate())
+
+    pool = CoroutinePool(10, SystemClock(), lambda: None)
+
+    assert (pool.take_finished(), pool.running(), pool.in_hand) == ([], [], 0)
+    assert set(threading.enumerate()) == before
+    pool.stop()
