@@ -77,6 +77,8 @@ def check_file(path: Path) -> Identity:
         raise QueueUnavailableError(
             f"others may write the queue file; chmod go-w it: {str(path)!r}"
         )
+    if found.st_size == 1:  # SQLite would take it for an empty one, and write over it
+        raise QueueUnavailableError(f"not a SQLite file; pulpo leaves it as it is: {str(path)!r}")
     return found.st_dev, found.st_ino
 
 
