@@ -10,7 +10,7 @@ import pytest
 
 from pulpo.clock import ManualClock
 from pulpo.worker.journal import Journal
-from pulpo.worker.outage import BEAT, LONGEST_PAUSE, Outage
+from pulpo.worker.outage import BEAT, FIRST_PAUSE, LONGEST_PAUSE, Outage
 
 
 class Waits(threading.Event):
@@ -69,3 +69,47 @@ def test_a_stop_ends_the_wait(clock: ManualClock) -> None:
     outage.wait(OSError("x"), stopped)
 
     assert clock.monotonic() - started <= BEAT
+
+
+def test_a_stop_in_the_middle_of_a_wait_ends_it(clock: ManualClock) -> None:
+    class StopsAfterASecond(Waits):
+        def wait(self, timeout: float | None = None) -> bool:
+            super().wait(timeout)
+            if self.clock.monotonic() >= started + 1:
+                self.set()
+            return self.is_set()
+
+    outage = Outage(clock, Journal(clock, stream=io.StringIO()), lambda: None)
+    for _ in range(8):
+        outage.wait(OSError("x"), Waits(clock))
+    started = clock.monotonic()
+
+    outage.wait(OSError("x"), StopsAfterASecond(clock))
+
+    assert clock.monotonic() - started <= 1 + BEAT
+
+
+def test_the_next_outage_is_told_again_and_begins_with_short_waits(clock: ManualClock) -> None:
+    stream = io.StringIO()
+    outage = Outage(clock, Journal(clock, stream=stream), lambda: None)
+    for _ in range(8):
+        outage.wait(OSError("first"), Waits(clock))
+    outage.is_over()
+    started = clock.monotonic()
+
+    outage.wait(OSError("second"), Waits(clock))
+
+    assert clock.monotonic() - started <= FIRST_PAUSE
+    told = [line for line in stream.getvalue().splitlines() if "out of reach" in line]
+    assert ["first" in told[0], "second" in told[1], len(told)] == [True, True, 2]
+
+
+def test_workers_of_a_host_do_not_all_try_at_the_same_moment(clock: ManualClock) -> None:
+    waits = set()
+    for _ in range(20):
+        outage = Outage(clock, Journal(clock, stream=io.StringIO()), lambda: None)
+        started = clock.monotonic()
+        outage.wait(OSError("x"), Waits(clock))
+        waits.add(round(clock.monotonic() - started, 6))
+
+    assert len(waits) > 10
