@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Iterator
 
 import pytest
 
 from pulpo.worker.report import Reporter, Reports
+from tests.worker.stage import until
 
 
 @pytest.fixture
@@ -61,3 +63,43 @@ def test_a_supervisor_that_is_gone_is_noticed() -> None:
     with pytest.raises(BrokenPipeError):
         Reporter(writing).beat(1.0)
     os.close(writing)
+
+
+def test_a_fact_that_is_bigger_than_the_pipe_arrives_whole(ends: tuple[Reports, int]) -> None:
+    reports, writing = ends
+    types = [f"type.{n}" for n in range(50_000)]
+    told: list[dict[str, object]] = []
+
+    teller = threading.Thread(target=lambda: Reporter(writing).tell(types=types))
+    teller.start()
+    until(lambda: told.extend(reports.read()) or told, "the whole fact")
+    teller.join(5)
+
+    assert told == [{"types": types}]
+    assert not os.get_blocking(writing)  # the next beat must not wait
+
+
+def test_beats_that_found_no_room_cut_no_line(ends: tuple[Reports, int]) -> None:
+    reports, writing = ends
+    reporter = Reporter(writing)
+    for second in range(100_000):
+        reporter.beat(float(second))
+    read = [fact for _ in range(8) for fact in reports.read()]
+
+    reporter.tell(done=True)
+
+    assert set(map(str, read)) == {"{}"}
+    assert reports.read() == [{"done": True}]
+
+
+def test_of_a_process_that_is_gone_its_last_words_are_read_and_then_nothing() -> None:
+    reading, writing = os.pipe()
+    os.set_blocking(reading, False)
+    reports = Reports(reading)
+    Reporter(writing).tell(done=True)
+    os.write(writing, b'{"half a')
+    os.close(writing)
+
+    assert reports.read() == [{"done": True}]
+    assert (reports.read(), reports.read()) == ([], [])
+    reports.close()
