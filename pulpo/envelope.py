@@ -111,6 +111,10 @@ def _is_count(value: object) -> bool:
     return type(value) is int and 0 <= value < 2**31
 
 
+def _is_length(value: object) -> bool:
+    return type(value) in (int, float) and 0 <= value < 2**32  # type: ignore[operator]
+
+
 def _is_moment(value: object) -> bool:
     # The upper bound is the year 9999, the last one that `datetime` can show.
     return type(value) in (int, float) and 0 <= value <= 253_402_300_799  # type: ignore[operator]
@@ -139,6 +143,11 @@ _CONTROL: dict[str, Callable[[object], bool]] = {
     "expires": _is_moment,
     "failures": _is_count,
     "errors": lambda value: type(value) is list and all(type(line) is str for line in value),
+    "retries": _is_count,
+    "timeout": lambda value: _is_length(value) and value != 0,
+    "backoff": lambda value: (
+        all(map(_is_length, value)) and bool(value) if type(value) is list else _is_length(value)
+    ),
     "bounces": _is_count,
     "bounced": _is_moment,
 }

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -52,6 +52,9 @@ class CallOptions(TypedDict, total=False):
     at: datetime
     expires: Duration | datetime | None
     ttr: Duration
+    retries: int
+    timeout: Duration
+    backoff: Duration | Sequence[Duration]
     headers: Mapping[str, object]
 
 

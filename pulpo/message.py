@@ -5,19 +5,21 @@ A message knows nothing of bytes, queues or handlers.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from pulpo.duration import Duration, seconds
 from pulpo.errors import UsageError, WrongTypeError
 from pulpo.identity import check_id, check_priority, check_queue, check_type, new_id
+from pulpo.retry import check_retries, spoken_backoff
 
 __all__ = ["CONTROL_HEADERS", "Message", "check_headers", "check_moment", "check_ttr"]
 
 # Written by pulpo itself on the wire; a producer's own headers keep clear of them.
 CONTROL_HEADERS = frozenset(
     {
+        "backoff",
         "bounced",
         "bounces",
         "errors",
@@ -26,6 +28,8 @@ CONTROL_HEADERS = frozenset(
         "id",
         "priority",
         "queue",
+        "retries",
+        "timeout",
         "ttr",
         "type",
     }
@@ -42,8 +46,9 @@ class Message:
     `queue`, `priority`, `ttr` and `expires` left out (None) are those of the job type, if this
     process knows it, else `"default"`, 65536, 60 seconds and never. `delay` counts from
     acceptance, `at` is an aware datetime; give one of them or none. `expires` is a duration from
-    acceptance or an aware datetime. `id` is made here, once: publishing the same message twice
-    is the same job twice.
+    acceptance or an aware datetime. `retries`, `timeout` and `backoff` (seconds, or a list of
+    them) are rules for this one job, in place of those of its type. `id` is made here, once:
+    publishing the same message twice is the same job twice.
     """
 
     type: str
@@ -55,6 +60,9 @@ class Message:
     at: datetime | None = None
     expires: Duration | datetime | None = None
     ttr: Duration | None = None
+    retries: int | None = None
+    timeout: Duration | None = None
+    backoff: Duration | Sequence[Duration] | None = None
     id: str = field(default_factory=new_id)
 
     def __post_init__(self) -> None:
@@ -67,6 +75,7 @@ class Message:
         if self.ttr is not None:
             check_ttr(self.ttr)
         _check_times(self.delay, self.at, self.expires)
+        _check_rules(self.retries, self.timeout, self.backoff)
         check_id(self.id)
 
     def with_body(self, body: object) -> Message:
@@ -85,6 +94,9 @@ class Message:
         put(copy, "at", self.at)
         put(copy, "expires", self.expires)
         put(copy, "ttr", self.ttr)
+        put(copy, "retries", self.retries)
+        put(copy, "timeout", self.timeout)
+        put(copy, "backoff", self.backoff)
         put(copy, "id", new_id())
         return copy
 
@@ -112,6 +124,17 @@ def _check_times(delay: object, at: object, expires: object) -> None:
         check_moment(expires, "expires")
     elif expires is not None:
         seconds(expires, "expires")  # type: ignore[arg-type]  # says itself what is wrong
+
+
+def _check_rules(
+    retries: object, timeout: Duration | None, backoff: Duration | Sequence[Duration] | None
+) -> None:
+    if retries is not None:
+        check_retries(retries)
+    if timeout is not None and seconds(timeout, "timeout") == 0:
+        raise UsageError(f"timeout must be more than 0: {timeout!r}")
+    if backoff is not None:
+        spoken_backoff(backoff)
 
 
 def check_moment(value: object, name: str) -> float:

@@ -20,6 +20,7 @@ from pulpo.identity import NORMAL
 from pulpo.job import NewJob
 from pulpo.message import Message, check_moment
 from pulpo.registry import JobType
+from pulpo.retry import spoken_backoff
 
 __all__ = ["JobRef", "Publisher", "check_messages", "new_job", "put"]
 
@@ -98,6 +99,12 @@ def new_job(
         headers["ttr"] = ttr
     if expires is not None:
         headers["expires"] = expires
+    if message.retries is not None:
+        headers["retries"] = message.retries
+    if message.timeout is not None:
+        headers["timeout"] = seconds(message.timeout, "timeout")
+    if message.backoff is not None:
+        headers["backoff"] = spoken_backoff(message.backoff)
     if message.headers:
         headers.update(message.headers)
     return NewJob(

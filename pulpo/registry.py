@@ -7,9 +7,9 @@ decides which module is loaded.
 from __future__ import annotations
 
 import difflib
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
-from typing import Protocol, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol, TypeAlias
 
 from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR, Envelope
 from pulpo.errors import DuplicateJobTypeError, UnknownJobTypeError
@@ -18,6 +18,9 @@ from pulpo.message import Message
 from pulpo.retry import RetryPolicy
 
 __all__ = ["Bind", "Bindable", "JobType", "Registry"]
+
+
+_RULES = frozenset({"backoff", "retries", "timeout"})
 
 
 class Bindable(Protocol):
@@ -56,6 +59,18 @@ class JobType:
     timeout: float = 600.0
     ttr: float = DEFAULT_TTR
     expires: float | None = None
+
+    def for_job(self, headers: Mapping[str, object]) -> JobType:
+        """Return this type by the rules that one job carries in its headers, if it does."""
+        if _RULES.isdisjoint(headers):
+            return self
+        said: Any = headers  # checked when they were decoded
+        policy = replace(
+            self.policy,
+            retries=said.get("retries", self.policy.retries),
+            backoff=said.get("backoff", self.policy.backoff),
+        )
+        return replace(self, timeout=said.get("timeout", self.timeout), policy=policy)
 
 
 class Registry:

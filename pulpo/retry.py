@@ -13,7 +13,7 @@ from typing import TypeAlias
 from pulpo.duration import Duration, seconds
 from pulpo.errors import FatalError, TransientError, UsageError, WrongTypeError
 
-__all__ = ["Backoff", "RetryPolicy", "default_backoff"]
+__all__ = ["Backoff", "RetryPolicy", "check_retries", "default_backoff", "spoken_backoff"]
 
 Backoff: TypeAlias = Duration | Sequence[Duration] | Callable[[int, BaseException], Duration]
 Errors: TypeAlias = tuple[type[BaseException], ...]
@@ -43,10 +43,7 @@ class RetryPolicy:
     fatal: Errors = ()
 
     def __post_init__(self) -> None:
-        if isinstance(self.retries, bool) or not isinstance(self.retries, int):
-            raise WrongTypeError(f"retries must be a whole number: {self.retries!r}")
-        if self.retries < 0:
-            raise UsageError(f"retries must be 0 or more: {self.retries!r}")
+        check_retries(self.retries)
         object.__setattr__(self, "transient", _error_types(self.transient, "transient"))
         object.__setattr__(self, "fatal", _error_types(self.fatal, "fatal"))
         _check_backoff(self.backoff)
@@ -83,6 +80,31 @@ def _error_types(value: object, name: str) -> Errors:
         if not isinstance(item, type) or not issubclass(item, BaseException):
             raise WrongTypeError(f"{name} must be exception classes: {item!r}")
     return tuple(found)
+
+
+def spoken_backoff(backoff: Backoff) -> float | list[float]:
+    """Return a backoff as it travels with a job: seconds, or a list of them.
+
+    Raises `WrongTypeError` for a function, which cannot travel.
+    """
+    if callable(backoff):
+        raise WrongTypeError(
+            "backoff for one job must be seconds or a list of them; a function belongs to the "
+            f"job type: {backoff!r}"
+        )
+    _check_backoff(backoff)
+    if isinstance(backoff, Sequence) and not isinstance(backoff, str):
+        return [seconds(delay, "backoff") for delay in backoff]
+    return seconds(backoff, "backoff")
+
+
+def check_retries(retries: object) -> int:
+    """Return the number of runs after the first, or say what is wrong with it."""
+    if isinstance(retries, bool) or not isinstance(retries, int):
+        raise WrongTypeError(f"retries must be a whole number: {retries!r}")
+    if not 0 <= retries < 2**31:
+        raise UsageError(f"retries must be 0 to {2**31 - 1}: {retries!r}")
+    return retries
 
 
 def _check_backoff(backoff: object) -> None:

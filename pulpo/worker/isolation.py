@@ -167,11 +167,16 @@ class _Sandbox:
                 },
             )
             facts = read_frame(self._sock)
+            return _DIED if facts is None else as_verdict(facts)
         except TimeoutError:
+            self.kill()
             return _OVER_TIME
+        except ValueError:
+            # The handler wrote into our socket: such a process serves nobody any more.
+            self.kill()
+            return _DIED
         except OSError:
             return _DIED
-        return _DIED if facts is None else as_verdict(facts)
 
     def kill(self) -> None:
         """Kill the process and its whole group; any thread."""

@@ -42,6 +42,8 @@ def open_job(
     except CodecError as error:
         return _undecodable(job, error, spread)
     job_type = registry.find(envelope.type)
+    if job_type is not None:
+        job_type = job_type.for_job(envelope.headers)
     run = Run(job, envelope, job_type or _UNKNOWN)
     expires = envelope.expires
     if expires is not None and expires <= now:

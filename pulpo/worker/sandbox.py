@@ -31,6 +31,7 @@ from pulpo.worker.settings import WorkerParts
 __all__ = ["as_facts", "as_verdict", "read_frame", "serve", "write_frame"]
 
 _LENGTH = struct.Struct("!I")
+_PIECE = 1 << 20
 
 
 def serve(load: Callable[[], WorkerParts], fd: int, *, log: str = "text") -> None:
@@ -88,8 +89,11 @@ def as_facts(verdict: Verdict) -> dict[str, object]:
 
 
 def as_verdict(facts: dict[str, Any]) -> Verdict:
-    """Return the verdict of plain values."""
-    return Verdict(**{**facts, "ending": Ending(facts["ending"]), "verb": Verb(facts["verb"])})
+    """Return the verdict of plain values; raises `ValueError` for anything else."""
+    try:
+        return Verdict(**{**facts, "ending": Ending(facts["ending"]), "verb": Verb(facts["verb"])})
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"no verdict: {error!r}") from error
 
 
 def write_frame(sock: socket.socket, facts: dict[str, object]) -> None:
@@ -99,22 +103,31 @@ def write_frame(sock: socket.socket, facts: dict[str, object]) -> None:
 
 
 def read_frame(sock: socket.socket) -> dict[str, Any] | None:
-    """Receive plain values; None where the other end has closed."""
+    """Receive plain values; None where the other end has closed.
+
+    Raises `ValueError` for bytes that are no frame, `TimeoutError` after the socket's timeout.
+    """
     head = _read(sock, _LENGTH.size)
     if head is None:
         return None
     data = _read(sock, _LENGTH.unpack(head)[0])
-    return None if data is None else msgpack.unpackb(data)
+    if data is None:
+        return None
+    facts = msgpack.unpackb(data)
+    if not isinstance(facts, dict):
+        raise ValueError(f"a frame holds a map, not {type(facts).__name__}")  # noqa: TRY004
+    return facts
 
 
 def _read(sock: socket.socket, size: int) -> bytes | None:
-    data = b""
+    data = bytearray()
     while len(data) < size:
         try:
-            piece = sock.recv(size - len(data))
+            # In pieces: a length that nobody meant must not take so much memory at once.
+            piece = sock.recv(min(size - len(data), _PIECE))
         except ConnectionError:
             return None
         if not piece:
             return None
         data += piece
-    return data
+    return bytes(data)

@@ -82,7 +82,8 @@ def using() -> None:
     welcome.using(priority=0).delay("7")  # E
     welcome.using(prioritty=0)  # E
     welcome.using(priority="high")  # E
-    welcome.using(retries=3)  # E
+    welcome.using(retries=3, timeout="1m", backoff=[1, "5m"]).delay(7)
+    welcome.using(retries="3")  # E
 
 
 def many() -> None:

@@ -253,7 +253,7 @@ def test_a_copy_does_not_see_later_changes_of_the_headers_it_was_given(app, welc
     ("options", "kind", "words"),
     [
         ({"prioritty": 1}, UnknownOptionError, "'prioritty'; did you mean 'priority'"),
-        ({"retries": 1}, UnknownOptionError, "unknown option 'retries'"),
+        ({"fatal": OSError}, UnknownOptionError, "unknown option 'fatal'"),
         ({"priority": -1}, UsageError, "priority must be 0"),
         ({"queue": "a b"}, UsageError, "queue must be"),
         ({"delay": "soon"}, UsageError, "delay must be like"),

@@ -80,7 +80,7 @@ def test_fatal_wins_then_transient_else_bury(policy, error, transient):
 @pytest.mark.parametrize(
     ("options", "kind", "words"),
     [
-        ({"retries": -1}, UsageError, "retries must be 0 or more: -1"),
+        ({"retries": -1}, UsageError, "retries must be 0 to 2147483647: -1"),
         ({"retries": "3"}, WrongTypeError, "retries must be a whole number: '3'"),
         ({"retries": True}, WrongTypeError, "retries must be a whole number"),
         ({"backoff": []}, UsageError, "backoff must name at least one"),

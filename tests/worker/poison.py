@@ -6,6 +6,8 @@ import ctypes
 import os
 import re
 import signal
+import stat
+import subprocess
 import sys
 import threading
 import time
@@ -16,6 +18,11 @@ import pulpo
 @pulpo.job(type="good")
 def good(n: int) -> None:
     time.sleep(0.005)
+
+
+@pulpo.job(type="poison.naps")
+def naps(seconds: float) -> None:
+    time.sleep(seconds)
 
 
 @pulpo.job(type="poison.segfault")
@@ -67,3 +74,28 @@ def deaf() -> None:
 def holds() -> None:
     """Hold the interpreter for minutes: the regular expression never comes to its end."""
     re.match(r"(a+)+$", "a" * 40 + "b")
+
+
+@pulpo.job(type="poison.aexit")
+async def aleave(code: int) -> None:
+    os._exit(code)
+
+
+@pulpo.job(type="poison.garbles")
+def garbles(data: bytes) -> None:
+    """Write odd bytes into every socket of the process."""
+    for fd in range(3, 256):
+        try:
+            if stat.S_ISSOCK(os.fstat(fd).st_mode):
+                os.write(fd, data)
+        except OSError:
+            continue
+
+
+@pulpo.job(type="poison.orphans")
+def orphans(note: str) -> None:
+    """Leave a process behind, and its number in a file."""
+    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    with open(note, "w") as file:
+        file.write(str(left.pid))
+    os._exit(9)
