@@ -127,7 +127,8 @@ class ThreadPool:
         for slot in self._slots:
             if slot.run is run and slot.shield.acquire(blocking=False):
                 try:
-                    if slot.run is run:
+                    # Once only: a second one could strike where the first is being handled.
+                    if slot.run is run and not run.over_time:
                         run.over_time = True
                         ctypes.pythonapi.PyThreadState_SetAsyncExc(
                             ctypes.c_ulong(slot.ident), ctypes.py_object(JobTimeoutError)

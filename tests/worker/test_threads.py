@@ -159,6 +159,31 @@ def test_a_run_in_python_is_interrupted(pool: ThreadPool) -> None:
     assert run.over_time
 
 
+def test_a_run_is_interrupted_once_however_often_it_is_tried(pool: ThreadPool) -> None:
+    told, struck, go = threading.Event(), [], threading.Event()
+
+    def cleans_up() -> None:
+        for _ in range(2):
+            try:
+                while not go.wait(0.001):
+                    pass
+            except JobTimeoutError:
+                struck.append("once")
+                told.set()
+
+    run = run_of(cleans_up)
+    pool.submit([run], wake=1)
+    until(lambda: pool.running(), "it runs")
+
+    pool.interrupt(run)
+    assert told.wait(5)
+    pool.interrupt(run)
+    go.set()
+
+    (done,) = collect(pool, 1)
+    assert (struck, done.result) == (["once"], None)
+
+
 def test_a_run_that_is_over_or_has_not_begun_is_not_interrupted() -> None:
     pool, go = ThreadPool(1, SystemClock(), lambda: None), threading.Event()
     first, waits = run_of(lambda: go.wait(10), number=1), run_of(lambda: "whole", number=2)
@@ -197,6 +222,8 @@ def test_no_interrupt_strikes_inside_a_call_of_pulpo(pool: ThreadPool) -> None:
     assert (after, done.result, run.over_time) == (["whole"], None, False)
 
 
+# Where one strikes inside a callback of the garbage collector, Python can only tell of it.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_an_interrupt_at_the_very_end_loses_no_result(pool: ThreadPool) -> None:
     runs = [run_of(lambda: None, number=n) for n in range(3_000)]
     hunted = threading.Event()
@@ -208,10 +235,12 @@ def test_an_interrupt_at_the_very_end_loses_no_result(pool: ThreadPool) -> None:
 
     hunter = threading.Thread(target=hunt)
     hunter.start()
-    pool.submit(runs, wake=4)
-    done = {finished.run.job.number for finished in collect_all(pool, 3_000)}
-    hunted.set()
-    hunter.join()
+    try:
+        pool.submit(runs, wake=4)
+        done = {finished.run.job.number for finished in collect_all(pool, 3_000)}
+    finally:
+        hunted.set()
+        hunter.join()
 
     assert done == set(range(3_000))
 
