@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,43 +14,77 @@ import pulpo
 from pulpo.app import Pulpo
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.place import Place
+from tests.lab.processes import until
 from tests.lab.proxy import Proxy
 
 DOCUMENTED = {"QueueUnavailableError", "PublishUncertainError"}
 THREADS = 8
 
 
-@pytest.mark.parametrize("seed", [1, 2])
-def test_lines_that_are_cut_anywhere_lose_nothing_and_settle_nothing_wrong(
-    beanstalkd_place: Place, seed: int
-) -> None:
+@pytest.fixture
+def line(beanstalkd_place: Place) -> Iterator[Proxy]:
+    """A line that is cut in the middle of anything, after some kilobytes, again and again."""
     assert beanstalkd_place.server is not None
-    chosen = random.Random(seed)
-    # Long enough for a connection's first questions, then it may be anywhere.
+    chosen = random.Random(10)
+    # Long enough for a connection's first questions.
     line = Proxy(
         "127.0.0.1",
         beanstalkd_place.server.port,
-        lifetime=lambda: 3_000 + chosen.randrange(20_000),
+        lifetime=lambda: 1_200 + chosen.randrange(8_000),
     )
     with line:
-        place = Place(beanstalkd_place.folder, f"beanstalkd://127.0.0.1:{line.port}")
-        with place.worker() as worker:
-            said = place.published(place.produce(2, 400, "--seconds=0.002", "--batch=3"))
-            place.wait_until_all_done()
-            assert worker.said("died") == []
-            assert worker.stop() == 0
+        yield line
+
+
+def test_lines_that_are_cut_anywhere_lose_nothing_and_settle_nothing_wrong(
+    beanstalkd_place: Place, line: Proxy
+) -> None:
+    place = Place(beanstalkd_place.folder, f"beanstalkd://127.0.0.1:{line.port}")
+    with place.worker() as worker:
+        said = place.published(place.produce(2, 250, "--seconds=0.002", "--batch=3"))
+        place.wait_until_all_done()
+        until(lambda: beanstalkd_place.waiting() == [], "the end of what ran twice")
+        assert worker.said("died") == []
+        # Nothing is held that nobody can settle any more.
+        assert worker.stop(timeout=5) == 0
+    place.ledger.close()
 
     met = sum((Counter(each["errors"]) for each in said), Counter[str]())
-    left = beanstalkd_place.waiting()
-    if left:  # what was done and could not be said any more: it runs once more
-        with beanstalkd_place.worker("--burst") as clean:
-            assert clean.wait() == 0
-    account = place.account(kept=[job["id"] for job in beanstalkd_place.waiting()])
-    cuts = line.accepted
-    assert cuts > 10
-    assert account.complaints(doubled=cuts * (THREADS + 5)) == []
+    account = place.account()
+    assert line.accepted > 20
+    assert account.complaints(doubled=line.accepted * (THREADS + 5)) == []
     assert set(met) <= DOCUMENTED
-    assert beanstalkd_place.stats()["buried"] == 0
+
+
+def test_retries_and_burials_over_lines_that_are_cut_anywhere_are_not_lost(
+    beanstalkd_place: Place, line: Proxy
+) -> None:
+    direct = beanstalkd_place
+    direct.published(
+        [
+            *direct.produce(1, 60, "--type=ledger.flaky", "--batch=20"),
+            *direct.produce(1, 40, "--type=ledger.fatal", "--batch=20"),
+        ]
+    )
+    place = Place(direct.folder, f"beanstalkd://127.0.0.1:{line.port}")
+    with place.worker() as worker:
+        until(
+            lambda: (
+                {"ready", "reserved"}.isdisjoint(job["state"] for job in direct.waiting())
+                and len({entry.id for entry in place.ledger.read("done")}) == 60
+            ),
+            "every job done or buried",
+        )
+        assert worker.said("died") == []
+        assert worker.stop(timeout=5) == 0
+    place.ledger.close()
+
+    left = {job["id"] for job in direct.waiting() if job["state"] == "buried"}
+    fatal = {job["id"] for job in direct.waiting() if job["type"] == "ledger.fatal"}
+    assert line.accepted > 10
+    assert len(left) == 40
+    assert left == fatal
+    assert place.account(kept=left).lost == ()
 
 
 def test_a_server_that_stands_still_for_some_seconds_starts_nothing_twice(

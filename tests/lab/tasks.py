@@ -49,3 +49,21 @@ def gated() -> None:
     while not GATE.exists():
         time.sleep(0.02)
     LEDGER.note("done", run.id, attempt=run.attempt)
+
+
+@pulpo.job(type="ledger.flaky", backoff=0)
+def flaky(seconds: float = 0.0) -> None:
+    """Fail at the first attempt, succeed at the second."""
+    run = begin()
+    time.sleep(seconds)
+    if run.attempt == 1:
+        raise ConnectionError("not at the first attempt")
+    LEDGER.note("done", run.id, attempt=run.attempt)
+
+
+@pulpo.job(type="ledger.fatal")
+def fatal(seconds: float = 0.0) -> None:
+    """Fail for good."""
+    begin()
+    time.sleep(seconds)
+    raise pulpo.FatalError("not in this life")

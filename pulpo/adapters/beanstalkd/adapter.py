@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.handing_back import hand_back, hand_back_all, release_unheard
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
-from pulpo.adapters.beanstalkd.looking import count_crashes, describe_foreign
+from pulpo.adapters.beanstalkd.looking import count_crashes, describe_foreign, is_foreign
 from pulpo.adapters.beanstalkd.putting import put_jobs, too_big
 from pulpo.adapters.beanstalkd.reclaiming import reclaim
 from pulpo.adapters.beanstalkd.reserving import Reserving
@@ -114,12 +115,22 @@ class BeanstalkdAdapter:
         board.fly(flight)
         self._reserving.learn(len(board.arrived) - before)
         results = self._settling.results(settlements)
-        if not board.arrived and timeout > 0:
+        try:
+            self._wait(queues, limit=limit, timeout=timeout, polled=room > 0)
+        except QueueUnavailableError:
+            if not settlements and not board.arrived:
+                raise
+            # What was settled must be told: asked a second time, nobody would know the answer.
+        return results, self._deliver(limit)
+
+    def _wait(self, queues: Sequence[str], *, limit: int, timeout: float, polled: bool) -> None:
+        if self._board.arrived:
+            return
+        if timeout > 0:
             reserve = limit > 0 and not self._is_full()
             self._reserving.wait(queues, timeout=timeout, reserve=reserve)
-        elif not board.arrived and room > 0:
+        elif polled:
             self._reserving.catch_up()
-        return results, self._deliver(limit)
 
     def touch(self, jobs: Sequence[Job]) -> Sequence[bool | QueueError]:
         """Renew leases; see `pulpo.adapter.QueueAdapter`."""
@@ -190,10 +201,18 @@ class BeanstalkdAdapter:
         return self._settling.full_until > self._clock.monotonic()
 
     def _deliver(self, limit: int) -> list[Job]:
+        jobs: list[Job] = []
+        undescribed: list[Job] = []
+        if any(is_foreign(job) for job in self._board.arrived):
+            with suppress(QueueUnavailableError):
+                describe_foreign(self._board)
         arrived = self._board.arrived
-        jobs = [arrived.popleft() for _ in range(min(limit, len(arrived)))]
+        while arrived and len(jobs) < limit:
+            job = arrived.popleft()
+            (undescribed if is_foreign(job) else jobs).append(job)
+        arrived.extend(undescribed)
         self._watch_stash()
-        return describe_foreign(self._board, jobs)
+        return jobs
 
     def _watch_stash(self) -> None:
         if not self._board.arrived:

@@ -6,15 +6,17 @@ the speed.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.link import Awaited, Kind
 from pulpo.adapters.beanstalkd.switchboard import Switchboard
+from pulpo.identity import NORMAL
 from pulpo.job import Job
 
-__all__ = ["count_crashes", "describe_foreign", "stats_of", "unclean"]
+__all__ = ["count_crashes", "describe_foreign", "is_foreign", "stats_of", "unclean"]
 
 
 def stats_of(board: Switchboard, numbers: Iterable[int]) -> dict[int, dict[str, str]]:
@@ -44,20 +46,27 @@ def unclean(stats: Mapping[str, str]) -> int:
     return reserves - releases - min(buries, kicks)
 
 
-def describe_foreign(board: Switchboard, jobs: list[Job]) -> list[Job]:
-    """Add queue, priority and ttr to JSON jobs, whose bodies say none of them."""
-    foreign = [job.number for job in jobs if job.body[:1] == b"{"]
-    if not foreign:
-        return jobs
-    found = stats_of(board, foreign)
-    return [
-        replace(
-            job,
-            queue=found[job.number].get("tube", job.queue),
-            priority=int(found[job.number].get("pri", 65_536)),
-            ttr=float(found[job.number].get("ttr", 60)),
-        )
-        if job.number in found
-        else job
-        for job in jobs
-    ]
+def is_foreign(job: Job) -> bool:
+    """Tell whether a job is JSON that was not described yet: it says none of its settings."""
+    return job.priority is None and job.body[:1] == b"{"
+
+
+def describe_foreign(board: Switchboard) -> None:
+    """Add queue, priority and ttr to the JSON jobs among those that have arrived.
+
+    They lie there meanwhile: what a line takes with it that is cut now is not delivered. Raises
+    `QueueUnavailableError`.
+    """
+    found = stats_of(board, [job.number for job in board.arrived if is_foreign(job)])
+    board.arrived = deque(
+        _described(job, found[job.number]) if job.number in found else job for job in board.arrived
+    )
+
+
+def _described(job: Job, stats: Mapping[str, str]) -> Job:
+    return replace(
+        job,
+        queue=stats.get("tube", job.queue),
+        priority=int(stats.get("pri", NORMAL)),
+        ttr=float(stats.get("ttr", 60)),
+    )

@@ -7,8 +7,9 @@ the run that is under way, or somebody else, and then our lease is lost.
 from __future__ import annotations
 
 from pulpo.adapters.beanstalkd import commands
-from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
+from pulpo.adapters.beanstalkd.link import Awaited, Kind
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
+from pulpo.identity import NORMAL
 from pulpo.job import Job
 
 __all__ = ["reclaim"]
@@ -17,46 +18,44 @@ __all__ = ["reclaim"]
 def reclaim(board: Switchboard) -> None:
     """Take back the orphans; forget those that somebody else has: settling them answers False.
 
-    Raises `QueueUnavailableError` while there is no server.
+    What is taken is held in the moment its reply is read, however late that is. Raises
+    `QueueUnavailableError` while there is no server.
     """
+    _give_back_strangers(board)
     if not board.orphans:
         return
-    link, flight = board.ready_link(), Flight()
-    for number in board.orphans:
-        flight.add(link, commands.take(number), Awaited(Kind.TAKE, number))
-    for reply in board.fly(flight):
-        number = reply.awaited.number
+    under_way = {
+        each.number for link in board.links for each in link.awaited if each.kind is Kind.TAKE
+    }
+    numbers = [number for number in board.orphans if number not in under_way]
+    requests = [(commands.take(number), Awaited(Kind.TAKE, number)) for number in numbers]
+    for number, reply in board.ask(requests).items() if requests else ():
         job = board.orphans.get(number)
-        if job is None:
-            continue
-        # The body holds the pulpo id: the same body is the same job, whatever the number says.
-        if reply.data is not None and reply.data == job.body:
-            board.hold(link, number, job)
-            continue
-        if reply.data is not None:
-            _give_back_stranger(board, link, number)
-        _forget(board, link, number, job)
+        # Taken, and an orphan again: this line was cut too.
+        if job is not None and reply.data != job.body:
+            _forget(board, number, job)
+    _give_back_strangers(board)
 
 
-def _forget(board: Switchboard, link: Link, number: int, job: Job) -> None:
-    doubted = number in board.doubts
-    board.doubts.discard(number)
+def _forget(board: Switchboard, number: int, job: Job) -> None:
+    if number in board.doubts:
+        # Our delete was sent and its answer lost: a job that is gone was deleted by us.
+        reply = board.ask([(commands.peek(number), Awaited(Kind.PEEK, number))]).get(number)
+        if reply is None:
+            return  # this line is cut too: asked again after the next reconnect
+        board.answers[number] = reply.data != job.body
     board.forget(number)
-    if not doubted:
-        return
-    # Our delete was sent and its answer lost: a job that is gone was deleted by us.
-    flight = Flight()
-    flight.add(link, commands.peek(number), Awaited(Kind.PEEK, number))
-    for reply in board.fly(flight):
-        board.answers[number] = reply.data is None or reply.data != job.body
 
 
-def _give_back_stranger(board: Switchboard, link: Link, number: int) -> None:
-    # Numbers are used again after a restart: this one names somebody else's job by now.
-    flight = Flight()
-    flight.add(link, commands.stats_job(number), Awaited(Kind.STATS, number))
-    for reply in board.fly(flight):
-        priority = int(commands.parse_stats(reply.data or b"").get("pri", 65_536))
-        back = Flight()
-        back.add(link, commands.release(number, priority, 0), Awaited(Kind.NAME))
-        board.fly(back)
+def _give_back_strangers(board: Switchboard) -> None:
+    # Numbers are used again after a restart: these name somebody else's jobs by now.
+    strangers = [(link, number) for link, number in board.strangers if not link.broken]
+    board.strangers.clear()
+    for link, number in strangers:
+        flight = Flight()
+        flight.add(link, commands.stats_job(number), Awaited(Kind.STATS, number))
+        for reply in board.fly(flight):
+            priority = int(commands.parse_stats(reply.data or b"").get("pri", NORMAL))
+            back = Flight()
+            back.add(link, commands.release(number, priority, 0), Awaited(Kind.NAME))
+            board.fly(back)

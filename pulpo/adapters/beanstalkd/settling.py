@@ -9,6 +9,7 @@ jobs with one id: at least once.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from pulpo.adapters.beanstalkd import commands
@@ -106,7 +107,9 @@ class Settling:
                 if step is not None and step.copy is not None and not answer:
                     superfluous.append(step.copy)
         if superfluous:
-            board.ask([(commands.delete(n), Awaited(Kind.DELETE_COPY, n)) for n in superfluous])
+            # Out of reach: the copy runs as well. The answers must be told all the same.
+            with suppress(QueueUnavailableError):
+                board.ask([(commands.delete(n), Awaited(Kind.DELETE_COPY, n)) for n in superfluous])
         return answers
 
     def _put_successors(self, settlements: Sequence[Settlement]) -> None:

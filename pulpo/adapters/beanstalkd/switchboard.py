@@ -58,8 +58,8 @@ class Switchboard:
 
     `running` are the jobs reserved here and not settled yet, `orphans` those of them whose link is
     lost, `doubts` those whose settlement was sent and not answered, `arrived` those that the
-    caller has not got yet. `answers` to settlements and `touched` are kept by job number until
-    somebody asks for them.
+    caller has not got yet, `strangers` those that were taken for orphans. `answers` to settlements
+    and `touched` are kept by job number until somebody asks for them.
     """
 
     def __init__(self, open_link: Callable[[], Link], clock: Clock) -> None:
@@ -73,6 +73,7 @@ class Switchboard:
         self.touched: dict[int, bool] = {}
         self._holder: dict[int, Link] = {}
         self.doubts: set[int] = set()
+        self.strangers: list[tuple[Link, int]] = []
 
     def holder(self, number: int) -> Link | None:
         """Return the link that holds a job."""
@@ -142,6 +143,7 @@ class Switchboard:
         """A job is no longer ours."""
         self.running.pop(number, None)
         self.orphans.pop(number, None)
+        self.doubts.discard(number)
         link = self._holder.pop(number, None)
         if link is not None:
             link.held.pop(number, None)
@@ -172,19 +174,10 @@ class Switchboard:
                 if replies:
                     link.silent_since = None
                 elif left <= 0:
-                    self._note_silence(link)
+                    if _is_dead(link, self._clock.monotonic()):
+                        self.drop(link)
                     return
         except ProtocolError:
-            self.drop(link)
-
-    def _note_silence(self, link: Link) -> None:
-        if link.waiting:
-            return
-        now = self._clock.monotonic()
-        if link.silent_since is None:
-            link.silent_since = now
-        limit = SILENCE_WITH_JOBS if link.held else SILENCE
-        if now - link.silent_since > limit:
             self.drop(link)
 
     def _take_in(self, link: Link, reply: Reply, others: list[Reply]) -> None:
@@ -195,8 +188,10 @@ class Switchboard:
             if reply.data is not None and reply.line.startswith(b"RESERVED "):
                 self._arrive(link, int(reply.line.split()[1]), reply.data)
             elif reply.line not in _EMPTY:
-                raise self._odd(link, reply)
+                raise _odd(link, reply)
             return
+        if kind is Kind.TAKE and reply.data is not None and number in self.orphans:
+            self._retake(link, number, reply.data)
         done = _DONE.get(kind)
         if done is None:
             others.append(reply)
@@ -205,6 +200,15 @@ class Switchboard:
         else:
             self._take_answer(link, reply, number, done)
 
+    def _retake(self, link: Link, number: int, body: bytes) -> None:
+        # Here and not where the reply is waited for: a link that breaks right after it must make
+        # an orphan of the job again. The body holds the pulpo id: the same body is the same job.
+        job = self.orphans[number]
+        if body == job.body:
+            self.hold(link, number, job)
+        else:
+            self.strangers.append((link, number))
+
     def _take_touch(self, link: Link, reply: Reply, number: int) -> None:
         if reply.line == b"TOUCHED":
             self.touched[number] = True
@@ -212,12 +216,13 @@ class Switchboard:
             self.touched[number] = False
             self.forget(number)
         else:
-            raise self._odd(link, reply)
+            raise _odd(link, reply)
 
     def _take_answer(self, link: Link, reply: Reply, number: int, done: bytes) -> None:
         line = reply.line
         if line == done or line == b"NOT_FOUND":
             self.answers[number] = line == done
+            self.doubts.discard(number)
             self.running.pop(number, None)
             self._holder.pop(number, None)
             link.held.pop(number, None)
@@ -227,7 +232,7 @@ class Switchboard:
         elif line in (b"OUT_OF_MEMORY", b"INTERNAL_ERROR"):
             self.answers[number] = QueueFullError(f"beanstalkd answered {line.decode()}")
         else:
-            raise self._odd(link, reply)
+            raise _odd(link, reply)
 
     def _arrive(self, link: Link, number: int, body: bytes) -> None:
         known = self.running.get(number)
@@ -246,11 +251,21 @@ class Switchboard:
         link.held[number] = known
         self._holder[number] = link
 
-    def _odd(self, link: Link, reply: Reply) -> ProtocolError:
-        with suppress(OSError):
-            link.close()
-        what = f"{reply.awaited.kind.name.lower()} was answered {reply.line[:64]!r}"
-        return ProtocolError(f"{what}; the connection was closed")
+
+def _odd(link: Link, reply: Reply) -> ProtocolError:
+    with suppress(OSError):
+        link.close()
+    what = f"{reply.awaited.kind.name.lower()} was answered {reply.line[:64]!r}"
+    return ProtocolError(f"{what}; the connection was closed")
+
+
+def _is_dead(link: Link, now: float) -> bool:
+    """Note that a link said nothing; tell whether that is so for too long."""
+    if link.waiting:
+        return False
+    if link.silent_since is None:
+        link.silent_since = now
+    return now - link.silent_since > (SILENCE_WITH_JOBS if link.held else SILENCE)
 
 
 def unavailable(number: int) -> QueueUnavailableError:
