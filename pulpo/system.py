@@ -14,6 +14,7 @@ import select
 import signal
 import struct
 import sys
+import threading
 import time
 import weakref
 from collections.abc import Callable, Sequence
@@ -28,6 +29,7 @@ __all__ = [
     "Waker",
     "abandon_in_children",
     "die_with_parent",
+    "hold_still_at_forks",
     "is_locked",
     "keep_for_ever",
     "kill_group",
@@ -64,6 +66,43 @@ def _abandon_leases() -> None:
 
 
 os.register_at_fork(after_in_child=_abandon_leases)
+
+
+class ForkShy(Protocol):
+    """Something that a fork must not find at work: what the child inherits would be half done."""
+
+    def before_fork(self) -> None:
+        """Wait until nobody uses it, and keep it so; never raises."""
+        ...
+
+    def after_fork(self) -> None:
+        """Let it be used again, in the parent and in the child."""
+        ...
+
+
+_fork_shy: weakref.WeakValueDictionary[int, ForkShy] = weakref.WeakValueDictionary()
+_forking = threading.local()
+
+
+def hold_still_at_forks(thing: ForkShy) -> None:
+    """Let every fork of this process wait until this thing is at rest."""
+    _fork_shy[id(thing)] = thing
+
+
+def _hold_still() -> None:
+    things = [thing for ref in _fork_shy.valuerefs() if (thing := ref()) is not None]
+    # In one order, or two threads that fork at once would wait for each other.
+    _forking.held = sorted(things, key=id)
+    for thing in _forking.held:
+        thing.before_fork()
+
+
+def _go_on() -> None:
+    for thing in _forking.__dict__.pop("held", ()):
+        thing.after_fork()
+
+
+os.register_at_fork(before=_hold_still, after_in_parent=_go_on, after_in_child=_go_on)
 
 
 class FileLock:

@@ -161,16 +161,17 @@ class SQLiteAdmin:
 
     def _look(self, work: Callable[[sqlite3.Connection, Moment], T]) -> T:
         now = self._upkeep.now()
-        connection = self._database.connection
-        self._database.check_file()
-        try:
-            connection.execute("BEGIN")  # one picture for all its queries
+        with self._database.no_fork:
+            connection = self._database.connection
+            self._database.check_file()
             try:
-                return work(connection, now)
-            finally:
-                connection.execute("COMMIT")
-        except sqlite3.Error as error:
-            raise translated(error, self._database.path) from error
+                connection.execute("BEGIN")  # one picture for all its queries
+                try:
+                    return work(connection, now)
+                finally:
+                    connection.execute("COMMIT")
+            except sqlite3.Error as error:
+                raise translated(error, self._database.path) from error
 
     def _change(self, work: Callable[[sqlite3.Connection, Ready], T]) -> T:
         now = self._upkeep.now()

@@ -7,21 +7,20 @@ from __future__ import annotations
 
 import os
 import sqlite3
-import sys
+import threading
 from collections.abc import Callable, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
-from urllib.parse import quote
 
 from pulpo.adapters.sqlite.checkpoints import Checkpoints
+from pulpo.adapters.sqlite.connecting import connect
 from pulpo.adapters.sqlite.doorbells import Doorbells
 from pulpo.adapters.sqlite.place import Identity, identity, prepare, side_folder
-from pulpo.adapters.sqlite.schema import needs_upgrade, upgrade
 from pulpo.adapters.sqlite.troubles import not_opened, translated
 from pulpo.clock import Clock
 from pulpo.errors import QueueUnavailableError
-from pulpo.system import FairLock, abandon_in_children, keep_for_ever
+from pulpo.system import FairLock, abandon_in_children, hold_still_at_forks, keep_for_ever
 
 __all__ = ["Database", "Ready", "Work"]
 
@@ -32,13 +31,15 @@ Work = Callable[[sqlite3.Connection, Ready], T]
 
 # How long a call waits for other writers before it says that the queue is out of reach.
 PATIENCE = 5.0
-_MOST_WAL_BYTES = 16 * 2**20
 
 
 class Database:
     """A connection of one thread; nothing is opened before the first statement.
 
-    In a forked child it opens itself anew and leaves its parent's connection alone.
+    It is closed before this process forks, and opens itself anew on both sides. For SQLite counts
+    its locks in the process's memory: a child would inherit the count without the locks, and
+    whoever closes last would take the log away under it, with jobs that were accepted
+    (https://sqlite.org/howtocorrupt.html, 2.6). Whoever uses the connection holds `no_fork`.
     """
 
     def __init__(
@@ -51,17 +52,21 @@ class Database:
         self._beat = beat
         self._pid = 0
         self._connection: sqlite3.Connection | None = None
-        self._closed = False
+        self._closed = self._tainted = False
+        self._lock: FairLock
+        self.no_fork = threading.RLock()
+        hold_still_at_forks(self)
 
     # What others ask of it
 
     @property
     def connection(self) -> sqlite3.Connection:
         """The open connection of this process."""
-        if self._connection is None or self._pid != os.getpid():
-            self._open()
-        assert self._connection is not None
-        return self._connection
+        with self.no_fork:
+            if self._connection is None or self._pid != os.getpid():
+                self._open()
+            assert self._connection is not None
+            return self._connection
 
     @property
     def process(self) -> int:
@@ -80,11 +85,12 @@ class Database:
 
         Raises `QueueUnavailableError`.
         """
-        connection = self.connection
-        try:
-            return connection.execute(statement, parameters).fetchall()
-        except sqlite3.Error as error:
-            raise translated(error, self.path) from error
+        with self.no_fork:
+            connection = self.connection
+            try:
+                return connection.execute(statement, parameters).fetchall()
+            except sqlite3.Error as error:
+                raise translated(error, self.path) from error
 
     def write(self, work: Work[T], *, synced: bool) -> T:
         """Run `work` in one transaction, and ring for what it has made ready.
@@ -93,13 +99,20 @@ class Database:
         `QueueUnavailableError` (nothing was written), `QueueFullError` (likewise) or
         `PublishUncertainError` (the last word was not heard).
         """
-        connection = self.connection
+        self.connection  # noqa: B018  # opens it, and with it the lock of the writers
         self.check_file()
         if not self._lock.take(PATIENCE):
             raise QueueUnavailableError(
                 f"database is locked: another process has kept the queue file for "
                 f"{PATIENCE:.0f} s: {str(self.path)!r}"
             )
+        try:
+            with self.no_fork:
+                return self._commit(self.connection, work, synced)
+        finally:
+            self._lock.give()
+
+    def _commit(self, connection: sqlite3.Connection, work: Work[T], synced: bool) -> T:
         committing = False
         try:
             self._synchronous(synced and self.durable)
@@ -116,23 +129,44 @@ class Database:
         finally:
             if connection.in_transaction:
                 connection.execute("ROLLBACK")
-            self._lock.give()
         return result
 
     def close(self) -> None:
         """Let go of the file; twice is once, and a forked child's close is its own only."""
-        connection, self._connection = self._connection, None
         self._closed = True
-        if connection is None or self._pid != os.getpid():
-            return
-        connection.close()
-        self._doorbells.close()
-        self._lock.close()
+        with self.no_fork:
+            if self._pid != os.getpid():
+                self.abandon()
+                return
+            connection, self._connection = self._connection, None
+            if connection is not None:
+                connection.close()
+            self._doorbells.close()
+            self._lock.close()
+
+    # Forking
+
+    def before_fork(self) -> None:
+        """Close the connection, between two transactions."""
+        self.no_fork.acquire()
+        if self._connection is not None and not self._connection.in_transaction:
+            with suppress(sqlite3.Error):
+                self._connection.close()
+            self._connection = None
+
+    def after_fork(self) -> None:
+        """Let others go on."""
+        self.no_fork.release()
 
     def abandon(self) -> None:
-        """In a forked child: never close what the parent has open, not even at exit."""
+        """In a forked child: never close what the parent still has open, not even at exit."""
+        if self.no_fork.acquire(blocking=False):
+            self.no_fork.release()
+        else:  # forked by something that did not ask: its holder is not in this process
+            self.no_fork = threading.RLock()
         connection, self._connection = self._connection, None
         if connection is not None:
+            self._tainted = True
             keep_for_ever(connection)
 
     # Opening
@@ -140,7 +174,18 @@ class Database:
     def _open(self) -> None:
         if self._closed:
             raise QueueUnavailableError(f"the queue was closed: {str(self.path)!r}")
-        self.abandon()
+        if self._pid not in (0, os.getpid()):
+            self.abandon()
+        if self._tainted:
+            raise QueueUnavailableError(
+                "this process was forked while its parent wrote into the queue file, or by "
+                "something that did not tell Python; publish from a process that was not: "
+                f"{str(self.path)!r}"
+            )
+        if self._pid == os.getpid():  # closed for a fork
+            self.check_file()
+            self._start(connect(self.path, self._lock, patience=PATIENCE))
+            return
         found = prepare(self.path)
         with ExitStack() as undo:
             try:
@@ -150,51 +195,19 @@ class Database:
                 undo.callback(doorbells.close)
             except OSError as error:
                 raise not_opened(error, self.path) from error
-            connection = self._connect(lock)
+            connection = connect(self.path, lock, patience=PATIENCE)
             undo.pop_all()
         self._lock = lock
         self._identity: Identity = found
-        self._connection = connection
         self._doorbells = doorbells
         self._pid = os.getpid()
-        self._synchronous_now: bool | None = None
-        self._checkpoints = Checkpoints(self.path, patience=PATIENCE)
+        self._start(connection)
         abandon_in_children(self)
 
-    def _connect(self, lock: FairLock) -> sqlite3.Connection:
-        connection = sqlite3.connect(
-            f"file:{quote(str(self.path))}?mode=rw",
-            uri=True,
-            timeout=PATIENCE,
-            isolation_level=None,
-            cached_statements=256,
-            check_same_thread=False,  # its owner's, but an app's close() may come from another
-        )
-        try:
-            _configure(connection)
-            if needs_upgrade(connection, str(self.path)):
-                self._upgrade(connection, lock)
-        except sqlite3.Error as error:
-            connection.close()
-            raise translated(error, self.path) from error
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _upgrade(self, connection: sqlite3.Connection, lock: FairLock) -> None:
-        if not lock.take(PATIENCE):
-            raise QueueUnavailableError(
-                f"another process has kept the queue file for {PATIENCE:.0f} s: {str(self.path)!r}"
-            )
-        try:
-            # First: the mode stays with a file, and a stranger's file is left as it is.
-            _refuse_stranger(connection, str(self.path))
-            connection.execute("PRAGMA journal_mode = WAL").fetchone()
-            connection.execute("PRAGMA synchronous = FULL")
-            upgrade(connection, str(self.path))
-        finally:
-            lock.give()
+    def _start(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+        self._synchronous_now: bool | None = None
+        self._checkpoints = Checkpoints(self.path, patience=PATIENCE)
 
     # Writing
 
@@ -212,27 +225,3 @@ class Database:
         if full is not self._synchronous_now:
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._synchronous_now = full
-
-
-def _refuse_stranger(connection: sqlite3.Connection, path: str) -> None:
-    connection.execute("BEGIN IMMEDIATE")
-    try:
-        needs_upgrade(connection, path)
-    finally:
-        connection.execute("ROLLBACK")
-
-
-def _configure(connection: sqlite3.Connection) -> None:
-    for pragma in (
-        "wal_autocheckpoint = 0",
-        f"journal_size_limit = {_MOST_WAL_BYTES}",
-        "cache_size = -16000",
-        "temp_store = MEMORY",
-        # The file may come from a stranger: its triggers and views must not run as us.
-        "trusted_schema = OFF",
-        "cell_size_check = ON",
-    ):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
-    if sys.platform == "darwin":  # there fsync(2) does not reach the platter
-        connection.execute("PRAGMA fullfsync = ON")
-        connection.execute("PRAGMA checkpoint_fullfsync = ON")

@@ -45,11 +45,12 @@ class Trader:
     def look(self, queues: Sequence[str]) -> Look:
         """Look whether there is something to reserve, without keeping anybody from writing."""
         now = self.upkeep.now()
-        connection = self._database.connection
-        try:
-            return look(connection, self.upkeep, queues, self.membership.number, now)
-        except sqlite3.Error as error:
-            raise translated(error, self._database.path) from error
+        with self._database.no_fork:
+            connection = self._database.connection
+            try:
+                return look(connection, self.upkeep, queues, self.membership.number, now)
+            except sqlite3.Error as error:
+                raise translated(error, self._database.path) from error
 
     def trade(
         self,

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from pulpo.adapters.sqlite import database
+from pulpo.adapters.sqlite import connecting, database
 from pulpo.adapters.sqlite import statements as sql
 from pulpo.adapters.sqlite.adapter import SQLiteAdapter
 from pulpo.adapters.sqlite.admin import SQLiteAdmin
@@ -166,8 +166,8 @@ def test_a_reader_in_the_way_delays_no_writer_and_the_log_shrinks_after_it(
     for _ in range(70):
         put(adapter, new(body))
 
-    assert grown > database._MOST_WAL_BYTES
-    assert log.stat().st_size <= database._MOST_WAL_BYTES
+    assert grown > connecting.MOST_WAL_BYTES
+    assert log.stat().st_size <= connecting.MOST_WAL_BYTES
 
 
 def test_no_query_of_the_worker_walks_over_all_jobs(adapter: SQLiteAdapter) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from pulpo.adapters.sqlite import database, place
+from pulpo.adapters.sqlite import connecting, place
 from pulpo.adapters.sqlite.adapter import SQLiteAdapter
 from pulpo.adapters.sqlite.schema import STEPS, needs_upgrade, upgrade
 from pulpo.errors import QueueUnavailableError
@@ -24,8 +24,8 @@ def newer(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     steps = (*STEPS, ("CREATE TABLE more (name TEXT)",))
 
     def install() -> None:
-        monkeypatch.setattr(database, "needs_upgrade", lambda c, p: needs_upgrade(c, p, steps))
-        monkeypatch.setattr(database, "upgrade", lambda c, p: upgrade(c, p, steps))
+        monkeypatch.setattr(connecting, "needs_upgrade", lambda c, p: needs_upgrade(c, p, steps))
+        monkeypatch.setattr(connecting, "upgrade", lambda c, p: upgrade(c, p, steps))
 
     return install
 
