@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import re
-import shutil
 import sqlite3
 import subprocess
 import sys
@@ -20,6 +18,7 @@ from pulpo.errors import QueueFullError
 from pulpo.job import Settlement, Verb
 from pulpo.queue_url import QueueURL
 from tests.adapters.sqlite.jobs import delete, new, put, reserve
+from tests.lab.syncs import count_syncs
 
 
 @pytest.fixture
@@ -42,8 +41,6 @@ def checkpoints(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def test_claims_and_settlements_are_synced_once_a_second(path: Path, tmp_path: Path) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
     code = """
 import sys
 from pulpo.adapters import open_engine
@@ -60,17 +57,9 @@ for n in range(160):  # four seconds of a worker that takes one job after the ot
     clock.advance(0.025)
 sys.stderr.write("END\\n")
 """
-    trace = tmp_path / "trace"
-    subprocess.run(
-        ["strace", "-f", "-o", str(trace), "-e", "trace=fsync,fdatasync,write", sys.executable]
-        + ["-c", code, f"sqlite:///{path}"],
-        check=True,
-        capture_output=True,
-    )
-    between = re.search(r'"BEGIN\\n"(.*)"END\\n"', trace.read_text(), re.DOTALL)
-    assert between is not None
+    syncs = count_syncs(code, f"sqlite:///{path}", trace=tmp_path / "trace")
 
-    assert 3 <= len(re.findall(r"\bf(?:data)?sync\(", between[1])) <= 4
+    assert 3 <= syncs <= 4
 
 
 def test_a_log_is_moved_when_it_is_long_and_not_because_it_was(

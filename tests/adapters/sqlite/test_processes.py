@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -14,7 +12,8 @@ from pathlib import Path
 import pytest
 
 from pulpo.adapters import open_engine
-from pulpo.job import NewJob, Settlement, Verb
+from pulpo.job import NewJob
+from tests.lab.syncs import count_syncs
 
 HOLDER = """
 import os, sys, time
@@ -126,8 +125,6 @@ adapter.close()
 def test_a_put_is_on_the_disk_before_it_returns_unless_told_otherwise(
     url: str, tmp_path: Path, sync: str, least: int, most: int
 ) -> None:
-    if shutil.which("strace") is None:
-        pytest.skip("strace is not installed")
     code = """
 import sys
 from pulpo.adapters import open_engine
@@ -139,17 +136,7 @@ for n in range(20):
     adapter.put([NewJob(id=f"j-{n}", type="t", queue="q", body=b"")])
 sys.stderr.write("END\\n")
 """
-    trace = tmp_path / "trace"
-    subprocess.run(
-        ["strace", "-f", "-o", str(trace), "-e", "trace=fsync,fdatasync,write", sys.executable]
-        + ["-c", code, f"{url}?sync={sync}"],
-        check=True,
-        capture_output=True,
-    )
-    between = re.search(r'"BEGIN\\n"(.*)"END\\n"', trace.read_text(), re.DOTALL)
-    assert between is not None
-
-    syncs = len(re.findall(r"\bf(?:data)?sync\(", between[1]))
+    syncs = count_syncs(code, f"{url}?sync={sync}", trace=tmp_path / "trace")
 
     assert least <= syncs <= most
 
@@ -190,22 +177,3 @@ adapter.close()
     counts = [int(process.communicate(timeout=20)[0]) for process in processes]
 
     assert min(counts) / sum(counts) > 0.25
-
-
-def test_the_log_stays_small_under_a_steady_load(url: str, tmp_path: Path) -> None:
-    engine = open_engine(f"{url}?sync=normal")
-    adapter, reader = engine.adapter(), engine.admin()
-    largest = 0
-    for turn in range(150):
-        adapter.put([job(f"j-{turn}-{n}") for n in range(100)])
-        _, jobs = adapter.exchange([], ["default"], limit=100, timeout=0)
-        adapter.exchange(
-            [Settlement(Verb.DELETE, j) for j in jobs], ["default"], limit=0, timeout=0
-        )
-        reader.stats("default")
-        largest = max(largest, (tmp_path / "queue.db-wal").stat().st_size)
-    adapter.close()
-    reader.close()
-
-    assert largest <= 16 * 2**20
-    assert (tmp_path / "queue.db").stat().st_size <= 4 * 2**20
