@@ -10,9 +10,12 @@ import shutil
 import signal
 import socket
 import subprocess
+import tempfile
 import time
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 __all__ = ["Beanstalkd", "find_beanstalkd"]
 
@@ -36,8 +39,9 @@ class Beanstalkd:
     """One beanstalkd server on the loopback, or on a unix socket.
 
     `binlog` is its folder for `-b` (without one, jobs live in memory), `flags` are further
-    arguments, such as `-f0` or `-z 1000`. It has the same address after a restart. A context
-    manager: started on entering, ended on leaving.
+    arguments, such as `-f0` or `-z 1000`. `environ` is added to its environment (a library to
+    preload, a clock), `limits` are options of prlimit(1), as `--nofile=24`. It has the same address
+    after a restart. A context manager: started on entering, ended on leaving.
     """
 
     def __init__(
@@ -46,6 +50,8 @@ class Beanstalkd:
         binlog: Path | None = None,
         unix: Path | None = None,
         port: int | None = None,
+        environ: Mapping[str, str] | None = None,
+        limits: tuple[str, ...] = (),
     ) -> None:
         program = find_beanstalkd()
         if program is None:
@@ -56,8 +62,11 @@ class Beanstalkd:
         if binlog is not None:
             binlog.mkdir(parents=True, exist_ok=True)
             address += ["-b", str(binlog)]
-        self._command = [program, *address, *flags]
+        limited = ["prlimit", *limits] if limits else []
+        self._command = [*limited, program, *address, *flags]
+        self._environ = {**os.environ, **(environ or {})}
         self._process: subprocess.Popen[bytes] | None = None
+        self._said: IO[bytes]
 
     @property
     def url(self) -> str:
@@ -85,8 +94,10 @@ class Beanstalkd:
         assert self._process is None, "the server runs already"
         if self._unix:
             self._unix.unlink(missing_ok=True)
+        # A file: a server that complains all the time would stop at a pipe that nobody reads.
+        self._said = tempfile.TemporaryFile()  # noqa: SIM115  # closed at its end
         self._process = subprocess.Popen(
-            self._command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE
+            self._command, stdin=subprocess.DEVNULL, stderr=self._said, env=self._environ
         )
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
@@ -131,8 +142,7 @@ class Beanstalkd:
         except subprocess.TimeoutExpired:
             process.kill()
             process.wait()
-        assert process.stderr is not None
-        process.stderr.close()
+        self._said.close()
 
     def _answers(self) -> bool:
         # A reply and not only a connection: the server listens before it has read its binlog. And
@@ -151,7 +161,10 @@ class Beanstalkd:
         process, self._process = self._process, None
         assert process is not None
         process.kill()
-        _, said = process.communicate()
+        process.wait()
+        self._said.seek(0)
+        said = self._said.read(2_000)
+        self._said.close()
         raise RuntimeError(f"beanstalkd did not start: {said.decode(errors='replace')!r}")
 
     def __enter__(self) -> Beanstalkd:

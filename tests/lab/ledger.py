@@ -102,16 +102,20 @@ class Account:
     doubled: dict[str, int]
     begun_again: dict[str, int]
 
-    def complaints(self, *, doubled: int = 0) -> list[str]:
-        """Return what is wrong, where `doubled` runs too many had to be expected."""
+    def complaints(self, *, doubled: int = 0, unsettled: int = 0) -> list[str]:
+        """Return what is wrong.
+
+        `doubled` runs too many had to be expected, and `unsettled` ids that are both done and still
+        in the queue, where a fault fell between a copy and the delete of the old job.
+        """
         found = [
             f"{len(ids)} {what}: {', '.join(ids[:_MOST_SHOWN])}"
-            for what, ids in (
-                ("accepted and lost", self.lost),
-                ("done and never published", self.invented),
-                ("done and still in the queue", self.unsettled),
+            for what, ids, allowed in (
+                ("accepted and lost", self.lost, 0),
+                ("done and never published", self.invented, 0),
+                ("done and still in the queue", self.unsettled, unsettled),
             )
-            if ids
+            if len(ids) > allowed
         ]
         for what, counts in (("done", self.doubled), ("begun", self.begun_again)):
             again = sum(counts.values())

@@ -65,11 +65,13 @@ class Place:
             for _ in range(processes)
         ]
 
-    def published(self, producers: list[subprocess.Popen[str]]) -> list[dict[str, Any]]:
+    def published(
+        self, producers: list[subprocess.Popen[str]], *, patience: float = 60.0
+    ) -> list[dict[str, Any]]:
         """Wait for producers; return what each has to say."""
         said = []
         for producer in producers:
-            out, _ = producer.communicate(timeout=60)
+            out, _ = producer.communicate(timeout=patience)
             assert producer.returncode == 0, "a producer met an error that is not documented"
             said.append(json.loads(out))
         return said

@@ -1,0 +1,46 @@
+"""What some rows need of the machine, beside Python: programs and rights.
+
+Knows how to look, not how to install.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.lab.beanstalkd import find_beanstalkd
+from tests.lab.disks import can_mount
+
+__all__ = ["missing"]
+
+_FAKETIME = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
+
+
+def missing(needs: Sequence[str]) -> str:
+    """Return what is missing, as a reason to show; empty where all is there."""
+    return "; ".join(reason for need in needs if (reason := _LOOKS[need]()))
+
+
+def find_faketime() -> str | None:
+    """Return the path of the library that lets a program see another clock."""
+    for folder in map(Path, _FAKETIME):
+        for found in folder.glob("**/faketime/libfaketime.so.1"):
+            return str(found)
+    return None
+
+
+def _program(name: str) -> str:
+    return "" if shutil.which(name) else f"{name} is not installed"
+
+
+_LOOKS = {
+    "beanstalkd": lambda: "" if find_beanstalkd() else "beanstalkd is not installed",
+    "root": lambda: "" if os.geteuid() == 0 else "not root",
+    "compiler": lambda: _program("cc"),
+    "strace": lambda: _program("strace"),
+    "prlimit": lambda: _program("prlimit"),
+    "faketime": lambda: "" if find_faketime() else "libfaketime is not installed",
+    "small disk": lambda: "" if can_mount() else "a small disk cannot be mounted here",
+}

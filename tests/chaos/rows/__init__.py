@@ -1,0 +1,1 @@
+"""The rows of the programme, one concept a file; each file lists its own as `ROWS`."""
