@@ -130,15 +130,15 @@ class Worker:
         self._judge_finished()
         self._look_after_running()
         queues, limit = ((), 0) if self._is_stopping() else self._room.now()
+        patience = self._patience()
         answers, jobs = self._adapter.exchange(
-            [judged.settlement for judged in self._judged],
-            queues,
-            limit=limit,
-            timeout=self._patience(),
+            [judged.settlement for judged in self._judged], queues, limit=limit, timeout=patience
         )
         self._note(answers)
         self._start(jobs)
-        self._drained = not jobs
+        # A wait that ended without a job says only that none has come yet; a question without a
+        # wait is answered.
+        self._drained = not jobs and not patience
         self._journal.flush()
 
     def _judge_finished(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import threading
 from typing import cast
 
 import pytest
@@ -10,9 +11,9 @@ import pytest
 from pulpo.adapter import Engine, QueueAdapter
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
-from pulpo.clock import Clock
+from pulpo.clock import Clock, SystemClock
 from pulpo.contract import AdapterContract, Stage
-from pulpo.job import Job, JobState
+from pulpo.job import Job, JobState, NewJob
 from pulpo.queue_url import QueueURL
 from tests.lab.beanstalkd import Beanstalkd
 
@@ -38,3 +39,24 @@ class TestBeanstalkd(AdapterContract):
                 return
             stage.advance(0.02)
         raise AssertionError("the lease did not run out")
+
+
+def test_without_a_timeout_the_answer_of_a_slow_server_is_waited_for(
+    beanstalkd_program: str,
+) -> None:
+    with Beanstalkd() as server:
+        engine = BeanstalkdEngine(QueueURL.parse(server.url), clock=SystemClock())
+        adapter = engine.adapter()
+        assert adapter.exchange([], ["q"], limit=1, timeout=0.0) == ([], [])
+        adapter.put([NewJob(id="one", type="t", queue="q", body=b"x")])
+        server.freeze()
+        # It has not even read the reserve of this wait when the wait is over.
+        assert adapter.exchange([], ["q"], limit=1, timeout=0.02) == ([], [])
+        thaw = threading.Timer(0.3, server.thaw)
+        thaw.start()
+
+        _, jobs = adapter.exchange([], ["q"], limit=1, timeout=0.0)
+
+        thaw.join()
+        assert len(jobs) == 1
+        adapter.close()

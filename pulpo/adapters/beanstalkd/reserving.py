@@ -46,8 +46,11 @@ class Reserving:
     def add_to(self, flight: Flight, queues: Sequence[str], *, limit: int, timeout: float) -> None:
         """Add reserves to a flight; where nothing is expected, one that waits."""
         self._asked = 0
-        if limit <= 0 or self._waiting_link(queues) is not None:
-            # The queue was empty when that wait began: the next job comes there.
+        if limit <= 0:
+            return
+        if self._waiting_link(queues) is not None and timeout > 0:
+            # The next job comes there. Only who does not wait wants an answer now, and a server
+            # that is busy may not even have read that reserve.
             return
         link = self._fitting_link(flight)
         # Behind the settlements of all that it holds, a link holds nothing and may wait.
