@@ -78,17 +78,28 @@ class Trial:
         if not holds:
             self.complaints.append(what)
 
-    def audit(self, place: Place, *, doubled: int = 0, cut_copies: int = 0) -> None:
+    def audit(
+        self,
+        place: Place,
+        *,
+        doubled: int = 0,
+        begun_again: int | None = None,
+        cut_copies: int = 0,
+    ) -> None:
         """Compare the ledger with the queue: nothing lost, nothing invented, no run too many.
 
-        `doubled` runs may have happened a second time. `cut_copies` ids may be both done and still
+        `doubled` runs may have happened a second time; `begun_again`, where it is given, counts
+        those that were cut before their end as well. `cut_copies` ids may be both done and still
         in the queue: where a fault fell between a copy and the delete of the old job.
         """
         account = place.account(kept=[job["id"] for job in place.waiting()])
         self.count("accepted", account.accepted)
         self.count("done again", sum(account.doubled.values()))
+        self.count("begun again", sum(account.begun_again.values()))
         self.count("in two states", len(account.unsettled))
-        self.complaints += account.complaints(doubled=doubled, unsettled=cut_copies)
+        self.complaints += account.complaints(
+            doubled=doubled, begun_again=begun_again, unsettled=cut_copies
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -102,11 +102,14 @@ class Account:
     doubled: dict[str, int]
     begun_again: dict[str, int]
 
-    def complaints(self, *, doubled: int = 0, unsettled: int = 0) -> list[str]:
+    def complaints(
+        self, *, doubled: int = 0, begun_again: int | None = None, unsettled: int = 0
+    ) -> list[str]:
         """Return what is wrong.
 
-        `doubled` runs too many had to be expected, and `unsettled` ids that are both done and still
-        in the queue, where a fault fell between a copy and the delete of the old job.
+        `doubled` runs too many had to be expected, of which some may have been cut before their
+        end (`begun_again`, where that is another number). `unsettled` ids may be both done and
+        still in the queue: where a fault fell between a copy and the delete of the old job.
         """
         found = [
             f"{len(ids)} {what}: {', '.join(ids[:_MOST_SHOWN])}"
@@ -117,11 +120,15 @@ class Account:
             )
             if len(ids) > allowed
         ]
-        for what, counts in (("done", self.doubled), ("begun", self.begun_again)):
+        begun_again = doubled if begun_again is None else begun_again
+        for what, counts, allowed in (
+            ("done", self.doubled, doubled),
+            ("begun", self.begun_again, begun_again),
+        ):
             again = sum(counts.values())
-            if again > doubled:
+            if again > allowed:
                 some = ", ".join(list(counts)[:_MOST_SHOWN])
-                found.append(f"{what} again {again} times, {doubled} may be: {some}")
+                found.append(f"{what} again {again} times, {allowed} may be: {some}")
         return found
 
 
