@@ -1,0 +1,80 @@
+"""A server that says what a test wants: beanstalkd's protocol, and answers to order.
+
+Knows where a command ends, and nothing of queues.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable
+from types import TracebackType
+
+__all__ = ["ScriptedServer"]
+
+# To a connection's number, counted from 0, and a command with its body: the bytes of the answer.
+Answer = Callable[[int, bytes], bytes]
+
+_STATS = b"version: 1.12\nmax-job-size: 65535\n"
+_PATIENCE = 10.0
+
+
+class ScriptedServer:
+    """Listens on a free port of the loopback; a context manager.
+
+    `stats`, with which a connection begins, it answers by itself. `commands` is what has come
+    beside that, with the connection's number, `closed` the connections that their client has left.
+    """
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"beanstalkd://127.0.0.1:{self._listener.getsockname()[1]}"
+        self.commands: list[tuple[int, bytes]] = []
+        self.closed: list[int] = []
+        self._lines: list[tuple[socket.socket, threading.Thread]] = []
+        self._thread = threading.Thread(target=self._accept)
+
+    def _accept(self) -> None:
+        while True:
+            try:
+                sock, _ = self._listener.accept()
+            except OSError:
+                return
+            sock.settimeout(_PATIENCE)
+            thread = threading.Thread(target=self._serve, args=(len(self._lines), sock))
+            self._lines.append((sock, thread))
+            thread.start()
+
+    def _serve(self, number: int, sock: socket.socket) -> None:
+        with sock, sock.makefile("rb") as stream, contextlib.suppress(OSError):
+            while line := stream.readline():
+                command = line
+                if line.startswith(b"put "):
+                    command += stream.read(int(line.split()[4]) + 2)
+                if line == b"stats\r\n":
+                    sock.sendall(b"OK %d\r\n%b\r\n" % (len(_STATS), _STATS))
+                    continue
+                self.commands.append((number, command))
+                sock.sendall(self._answer(number, command))
+        self.closed.append(number)
+
+    def __enter__(self) -> ScriptedServer:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        with contextlib.suppress(OSError):
+            self._listener.shutdown(socket.SHUT_RDWR)
+        self._listener.close()
+        self._thread.join(_PATIENCE)
+        for sock, thread in self._lines:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+            thread.join(_PATIENCE)

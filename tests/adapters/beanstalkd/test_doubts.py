@@ -1,0 +1,97 @@
+"""A connection that has left a doubt is closed: a late answer belongs to nobody."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Iterator
+
+import pytest
+
+from pulpo.adapters.beanstalkd import BeanstalkdEngine
+from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
+from pulpo.clock import SystemClock
+from pulpo.errors import JobTooBigError, PublishUncertainError, QueueUnavailableError
+from pulpo.job import NewJob
+from pulpo.queue_url import QueueURL
+from tests.adapters.beanstalkd.scripted import Answer, ScriptedServer
+from tests.lab.processes import until
+
+
+def job(name: str) -> NewJob:
+    return NewJob(id=name, type="t", queue="default", body=name.encode())
+
+
+@contextlib.contextmanager
+def talking(
+    answer: Answer, *, patience: float
+) -> Iterator[tuple[ScriptedServer, BeanstalkdAdapter]]:
+    """Give a server that answers so, and a door to it that waits so long for an answer."""
+    clock = SystemClock()
+    with ScriptedServer(answer) as server:
+        engine = BeanstalkdEngine(QueueURL.parse(server.url), clock=clock)
+        adapter = BeanstalkdAdapter(engine._open_link, clock, reply_timeout=patience)
+        with contextlib.closing(adapter):
+            yield server, adapter
+
+
+def test_a_late_answer_to_a_put_is_not_taken_for_that_to_the_next() -> None:
+    late, sent = threading.Event(), threading.Event()
+
+    def answer(_: int, command: bytes) -> bytes:
+        if b"one" in command:
+            sent.set()
+            late.wait(10)
+            return b"INSERTED 1\r\n"
+        return b"JOB_TOO_BIG\r\n"
+
+    with talking(answer, patience=0.3) as (server, adapter):
+        (first,) = adapter.put([job("one")])
+        assert isinstance(first, PublishUncertainError)
+        assert sent.wait(10)
+        late.set()
+
+        (second,) = adapter.put([job("two")])
+
+        assert isinstance(second, JobTooBigError)
+        until(lambda: server.closed == [0], "the end of the connection that was in doubt")
+        assert [number for number, _ in server.commands] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [b"INSERTED\r\n", b"INSERTED x\r\n", b"USING default\r\n", b"OK 5\r\nabcdefg"]
+    + [b"\x00\xff\r\n", b"x" * 1_000],
+)
+def test_an_odd_answer_to_a_put_ends_its_connection(said: bytes) -> None:
+    with talking(lambda *_: said, patience=5.0) as (server, adapter):
+        (answer,) = adapter.put([job("one")])
+
+        assert isinstance(answer, PublishUncertainError)
+        until(lambda: server.closed == [0], "the end of the connection")
+
+
+def test_after_an_answer_too_many_the_next_put_has_a_new_connection() -> None:
+    def answer(number: int, command: bytes) -> bytes:
+        return b"INSERTED 1\r\nINSERTED 2\r\n" if number == 0 else b"JOB_TOO_BIG\r\n"
+
+    with talking(answer, patience=5.0) as (server, adapter):
+        adapter.put([job("one")])
+
+        (second,) = adapter.put([job("two")])
+
+        assert isinstance(second, JobTooBigError)
+        assert [number for number, _ in server.commands] == [0, 1]
+
+
+def test_a_put_that_the_server_has_buried_is_refused_and_taken_away() -> None:
+    def answer(_: int, command: bytes) -> bytes:
+        return b"BURIED 7\r\n" if command.startswith(b"put ") else b"DELETED\r\n"
+
+    with talking(answer, patience=5.0) as (server, adapter):
+        (refused,) = adapter.put([job("one")])
+
+        # Its binlog could not be written: the job is in its memory only.
+        assert isinstance(refused, QueueUnavailableError)
+        assert server.commands[-1] == (0, b"delete 7\r\n")
+        assert server.closed == []

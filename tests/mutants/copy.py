@@ -1,0 +1,95 @@
+"""A copy of the tree in a folder of its own, changed at will, with tests that run in it.
+
+What is copied is what git tracks, as it is in the working tree. Knows no mutants.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from tests.mutants.failures import FILE
+
+__all__ = ["ROOT", "Copy"]
+
+ROOT = Path(__file__).resolve().parents[2]
+_LONGEST_RUN = 1_800.0
+
+
+class Copy:
+    """One copy. Raises `RuntimeError` where what is run in it would not be its own pulpo."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for name in _tracked():
+            target = folder / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, target, follow_symlinks=False)
+
+    def run(self, command: Sequence[str], **environ: str) -> str:
+        """Run a command there to its end; return what it said. Raises `RuntimeError` on failure."""
+        done = subprocess.run(
+            command, cwd=self.folder, env=self._environ(**environ), capture_output=True, text=True
+        )
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(command)}: {done.stdout}{done.stderr}")
+        return done.stdout
+
+    def check(self) -> None:
+        """See that all of this copy's pulpo can be imported, and is what is imported."""
+        code = (
+            "import importlib, pkgutil, pulpo\n"
+            "for module in pkgutil.walk_packages(pulpo.__path__, 'pulpo.'):\n"
+            "    if module.name != 'pulpo.__main__': importlib.import_module(module.name)\n"
+            "print(pulpo.__file__)"
+        )
+        found = Path(self.run([sys.executable, "-c", code]).strip())
+        if self.folder.resolve() not in found.resolve().parents:
+            raise RuntimeError(f"not the copy's own: {found}")
+
+    def failures(self, *arguments: str) -> list[str]:
+        """Run tests there; return the ids of those that fail. They end with all they started."""
+        noted = self.folder / "failed-tests.txt"
+        noted.unlink(missing_ok=True)
+        plugin = ["-p", "tests.mutants.failures", "-p", "no:cacheprovider"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "pytest", "-q", "--tb=short", *plugin, *arguments],
+            cwd=self.folder,
+            env=self._environ(**{FILE: str(noted)}),
+            stdin=subprocess.DEVNULL,
+            stdout=(self.folder / "said.txt").open("ab"),
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+        try:
+            process.wait(_LONGEST_RUN)
+        except subprocess.TimeoutExpired:
+            print(f"not over after {_LONGEST_RUN:.0f} s: {' '.join(arguments)}", file=sys.stderr)
+        finally:
+            try:
+                os.killpg(process.pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+            process.wait()
+        return noted.read_text(encoding="utf-8").splitlines() if noted.exists() else []
+
+    def _environ(self, **more: str) -> dict[str, str]:
+        # Above it there may be a repository, whose git would apply nothing here without a word.
+        mine = {
+            "PYTHONPATH": str(self.folder),
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
+        }
+        return {**os.environ, **mine, **more}
+
+
+def _tracked() -> list[str]:
+    done = subprocess.run(
+        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    return [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
