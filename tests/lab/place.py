@@ -107,16 +107,20 @@ class Place:
             lambda: self.ledger.count(kind) >= count,
             f"{count} {kind}; there are {self.ledger.count(kind)}",
             patience=patience,
+            # To count means to read it all.
+            pause=max(0.01, count / 500_000),
         )
 
     def wait_until_all_done(self, *, patience: float = 30.0) -> None:
         """Wait until every accepted job is done and the queue knows nothing of it any more."""
         wanted = {entry.id for entry in self.ledger.read("accepted")}
+        # Whom so few runs cannot have served need not be looked for.
+        self.wait_for("done", len(wanted), patience=patience)
         until(
             lambda: wanted <= {entry.id for entry in self.ledger.read("done")},
             f"all of {len(wanted)} jobs done; {self.ledger.count('done')} runs are",
             patience=patience,
-            pause=0.05,
+            pause=max(0.05, len(wanted) / 25_000),
         )
 
     def account(self, *, kept: Collection[str] = ()) -> Account:

@@ -16,7 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any
 
-__all__ = ["WorkerProcess", "children", "environment", "is_alive", "until"]
+__all__ = ["WorkerProcess", "children", "environment", "is_alive", "until", "users_of"]
 
 ROOT = Path(__file__).resolve().parents[2]
 PATIENCE = 30.0
@@ -58,6 +58,21 @@ def children(pid: int) -> list[int]:
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if parent == pid and state not in "ZX":
+                found.append(int(name))
+    return sorted(found)
+
+
+def users_of(ledger: Path) -> list[int]:
+    """Return the living processes that keep this ledger, and whatever those have started."""
+    mark = b"\0LEDGER=%s\0" % os.fsencode(ledger)
+    found = []
+    for name in os.listdir("/proc"):
+        if name.isdigit():
+            try:
+                environ = Path(f"/proc/{name}/environ").read_bytes()
+            except OSError:  # gone, or not ours
+                continue
+            if mark in b"\0" + environ and is_alive(int(name)):
                 found.append(int(name))
     return sorted(found)
 
