@@ -6,8 +6,8 @@ sentence here is `pulpo.contract.AdapterContract`; an engine is right when it pa
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Protocol
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pulpo.errors import QueueError
 from pulpo.job import (
@@ -21,7 +21,10 @@ from pulpo.job import (
     Settlement,
 )
 
-__all__ = ["Engine", "QueueAdapter", "QueueAdmin", "no_beat"]
+if TYPE_CHECKING:
+    from pulpo.checkup import Finding  # no worker and no producer needs it
+
+__all__ = ["Engine", "Examinable", "QueueAdapter", "QueueAdmin", "no_beat"]
 
 
 def no_beat() -> None:
@@ -178,4 +181,18 @@ class Engine(Protocol):
 
     def admin(self) -> QueueAdmin:
         """Open a door for an operator."""
+        ...
+
+
+@runtime_checkable
+class Examinable(Protocol):
+    """What an engine may have beside its doors: it can say how its queue is, to `pulpo doctor`."""
+
+    def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:
+        """Yield what a look finds, the most basic first; works on a live queue.
+
+        Leaves nothing behind, makes nothing, takes no job that it has not put itself, and ends
+        within about 10 s. `say` is called with a line for a person before something that takes
+        long. Raises `QueueUnavailableError` where the queue is out of reach.
+        """
         ...

@@ -8,7 +8,7 @@ at once.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -48,6 +48,12 @@ class BeanstalkdEngine:
 
         return BeanstalkdAdmin(self._open_link, self._address, self._clock)
 
+    def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:
+        """Look at the server, and try it out; see `pulpo.adapter.Examinable`."""
+        from pulpo.adapters.beanstalkd.checkup import examine  # noqa: PLC0415
+
+        return examine(self._address, self._open_link, self._clock, say)
+
     def _open_link(self, beat: Callable[[], None] = no_beat) -> Link:
         """Connect, and wait for a first reply: a full server accepts and then says nothing."""
         sock = self._address.connect(reply_timeout=_REPLY_TIMEOUT)
@@ -83,7 +89,11 @@ def _is_too_old(version: str) -> bool:
 
 
 if TYPE_CHECKING:
-    from pulpo.adapter import Engine
+    from pulpo.adapter import Engine, Examinable
+    from pulpo.checkup import Finding
 
     def _is_engine(engine: BeanstalkdEngine) -> Engine:
+        return engine
+
+    def _is_examinable(engine: BeanstalkdEngine) -> Examinable:
         return engine

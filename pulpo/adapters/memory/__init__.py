@@ -6,7 +6,8 @@ thread, share them; another process sees nothing of it, a forked one has a copy.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
 
 from pulpo.adapter import QueueAdapter, QueueAdmin, no_beat
 from pulpo.adapters.memory.adapter import MemoryAdapter
@@ -15,6 +16,9 @@ from pulpo.adapters.memory.store import Store
 from pulpo.clock import Clock
 from pulpo.errors import UsageError
 from pulpo.queue_url import QueueURL
+
+if TYPE_CHECKING:
+    from pulpo.checkup import Finding
 
 __all__ = ["MemoryEngine"]
 
@@ -40,3 +44,9 @@ class MemoryEngine:
     def admin(self) -> QueueAdmin:
         """Open a door for an operator."""
         return MemoryAdmin(self._store)
+
+    def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:  # noqa: ARG002
+        """Say what kind of queue it is; see `pulpo.adapter.Examinable`."""
+        from pulpo.adapters.memory.checkup import examine  # noqa: PLC0415  # for operators only
+
+        return examine()

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pulpo.adapter import no_beat
 from pulpo.adapters.sqlite.adapter import SQLiteAdapter
@@ -13,6 +14,10 @@ from pulpo.adapters.sqlite.database import Database
 from pulpo.clock import Clock
 from pulpo.errors import UsageError
 from pulpo.queue_url import QueueURL
+
+if TYPE_CHECKING:
+    from pulpo.adapters.sqlite.salvage import Salvaged
+    from pulpo.checkup import Finding
 
 __all__ = ["SQLiteEngine"]
 
@@ -50,6 +55,18 @@ class SQLiteEngine:
     def admin(self) -> SQLiteAdmin:
         """Open a door for an operator; the file is opened on first use."""
         return SQLiteAdmin(self._database(), max_body=self._settings.max_body)
+
+    def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:  # noqa: ARG002
+        """Look at the file; see `pulpo.adapter.Examinable`."""
+        from pulpo.adapters.sqlite.checkup import examine  # noqa: PLC0415  # for operators only
+
+        return examine(self.path, durable=self._settings.durable, clock=self._clock)
+
+    def salvage(self, copy: Path) -> Salvaged:
+        """Copy what can be read of a damaged file into a new one; see `salvage.salvage`."""
+        from pulpo.adapters.sqlite.salvage import salvage  # noqa: PLC0415  # for operators only
+
+        return salvage(self.path, Path.cwd() / copy, self._clock)
 
     def _database(self, beat: Callable[[], None] = no_beat) -> Database:
         settings = self._settings

@@ -16,7 +16,19 @@ from pathlib import Path
 from pulpo.adapters.sqlite.troubles import not_opened
 from pulpo.errors import QueueUnavailableError
 
-__all__ = ["Identity", "check_file", "free_bytes", "identity", "kinds", "prepare", "side_folder"]
+__all__ = [
+    "Identity",
+    "check_file",
+    "check_folder",
+    "check_side",
+    "file_system",
+    "free_bytes",
+    "identity",
+    "is_network",
+    "kinds",
+    "prepare",
+    "side_folder",
+]
 
 Identity = tuple[int, int]
 
@@ -41,12 +53,12 @@ def prepare(path: Path) -> Identity:
     """
     try:
         _make_folder(path.parent)
-        _check_folder(path.parent)
+        check_folder(path.parent)
         _check_file_system(path.parent)
         _make_file(path)
         found = check_file(path)
         _make_private(side_folder(path))
-        _check_side(side_folder(path))
+        check_side(side_folder(path))
     except OSError as error:
         raise not_opened(error, path) from error
     return found
@@ -125,7 +137,8 @@ def _sync_folder(folder: Path) -> None:
         os.close(fd)
 
 
-def _check_folder(folder: Path) -> None:
+def check_folder(folder: Path) -> None:
+    """Refuse a folder in which others could put another file in the place of ours."""
     found = folder.stat()
     if not stat.S_ISDIR(found.st_mode):
         raise QueueUnavailableError(f"not a folder: {str(folder)!r}")
@@ -142,7 +155,8 @@ def _check_folder(folder: Path) -> None:
         )
 
 
-def _check_side(side: Path) -> None:
+def check_side(side: Path) -> None:
+    """Refuse a folder of locks that is not ours alone."""
     # Stricter than for the folder around it: nobody else has any business among the locks.
     found = side.lstat()
     if not stat.S_ISDIR(found.st_mode):
@@ -157,15 +171,28 @@ def _check_side(side: Path) -> None:
 
 
 def _check_file_system(folder: Path) -> None:
-    if sys.platform != "linux":
-        return
-    device = folder.stat().st_dev
-    kind = _file_systems().get(f"{os.major(device)}:{os.minor(device)}", "")
-    if kind in _NETWORK:
+    kind = file_system(folder)
+    if is_network(kind):
         raise QueueUnavailableError(
             f"a file queue cannot be on a network file system ({kind}); use a local disk, or "
             f"beanstalkd for several hosts: {str(folder)!r}"
         )
+
+
+def file_system(folder: Path) -> str:
+    """Return the type of the file system that a folder is on, as mount(8) names it; "" if unknown.
+
+    On Linux only.
+    """
+    if sys.platform != "linux":
+        return ""
+    device = folder.stat().st_dev
+    return _file_systems().get(f"{os.major(device)}:{os.minor(device)}", "")
+
+
+def is_network(kind: str) -> bool:
+    """Tell a file system on which locks and shared memory do not reach all users of a file."""
+    return kind in _NETWORK
 
 
 def _file_systems() -> dict[str, str]:

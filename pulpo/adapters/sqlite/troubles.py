@@ -12,7 +12,7 @@ from pulpo.errors import (
     QueueUnavailableError,
 )
 
-__all__ = ["not_opened", "translated"]
+__all__ = ["is_damage", "not_opened", "translated"]
 
 # https://sqlite.org/rescode.html: the low byte says the kind.
 _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _NOT_A_DATABASE = 5, 6, 8, 10, 11, 13, 26
@@ -21,6 +21,11 @@ _BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _NOT_A_DATABASE = 5, 6, 8, 1
 def not_opened(error: OSError, path: Path) -> QueueUnavailableError:
     """Return what to raise where the system refuses a file, a folder, or one more open file."""
     return QueueUnavailableError(f"cannot open the queue file ({error.strerror}): {str(path)!r}")
+
+
+def is_damage(error: sqlite3.Error) -> bool:
+    """Tell whether SQLite cannot read what is in the file, or part of it."""
+    return getattr(error, "sqlite_errorcode", 0) & 0xFF in (_CORRUPT, _NOT_A_DATABASE)
 
 
 def translated(error: sqlite3.Error, path: Path, *, committing: bool = False) -> QueueError:
@@ -33,9 +38,9 @@ def translated(error: sqlite3.Error, path: Path, *, committing: bool = False) ->
         return QueueUnavailableError(f"database is locked by another process: {where}")
     if kind == _CORRUPT:
         return QueueUnavailableError(
-            "the queue file is damaged; stop every process that uses it and keep a copy before "
-            "you try sqlite3's .recover. Usual causes: the file was copied without its -wal, "
-            f"moved or linked while open, or the disk fails: {where}"
+            "the queue file is damaged; stop every process that uses it, then copy what can be "
+            "read with `pulpo doctor --salvage NEWFILE`. Usual causes: the file was copied "
+            f"without its -wal, moved or linked while open, or the disk fails: {where}"
         )
     if kind == _NOT_A_DATABASE:
         return QueueUnavailableError(f"not a SQLite file; pulpo leaves it as it is: {where}")
