@@ -92,7 +92,7 @@ def test_a_file_of_another_user_is_refused(
 ) -> None:
     path.touch(mode=0o600)
     monkeypatch.setattr(place.os, "geteuid", lambda: path.stat().st_uid + 1)
-    monkeypatch.setattr(place, "_check_folder", lambda folder: None)
+    monkeypatch.setattr(place, "check_folder", lambda folder: None)
 
     with pytest.raises(QueueUnavailableError, match="run it as the owner"):
         adapter.put([new()])
