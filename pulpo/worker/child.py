@@ -20,6 +20,7 @@ from pulpo.errors import LoadError, QueueError, QueueUnavailableError
 from pulpo.job import Job
 from pulpo.system import SharedMoment, die_with_parent
 from pulpo.worker.banner import describe
+from pulpo.worker.groups import GroupRow
 from pulpo.worker.journal import Journal, log_format
 from pulpo.worker.loop import Worker
 from pulpo.worker.report import Reporter
@@ -37,6 +38,7 @@ def run_child(
     report_fd: int,
     supervisor: int,
     last_death: SharedMoment,
+    groups: GroupRow,
 ) -> None:
     """Be a worker process; never returns."""
     code = 1
@@ -50,7 +52,7 @@ def run_child(
         )  # ^C reaches the supervisor, which passes it on
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        code = _work(load, settings, Reporter(report_fd), last_death)
+        code = _work(load, settings, Reporter(report_fd), last_death, groups)
     except BrokenPipeError:
         code = 1  # the supervisor is gone
     except BaseException:  # told here, since nobody is above us
@@ -64,6 +66,7 @@ def _work(
     settings: WorkerSettings,
     reporter: Reporter,
     last_death: SharedMoment,
+    groups: GroupRow,
 ) -> int:
     clock = SystemClock()
     try:
@@ -85,13 +88,14 @@ def _work(
         journal=Journal(clock, format=settings.log_format),
         beat=beat,
         last_death=last_death,
+        groups=groups,
     )
     _stop_on_sigterm(worker)
     reporter.tell(ready=describe(parts, settings))
     try:
         left = worker.run()
     except QueueUnavailableError as error:
-        reporter.tell(load_error=f"pulpo: {error}", exit_code=OUT_OF_REACH)
+        reporter.tell(load_error=f"pulpo: {error}", exit_code=OUT_OF_REACH, final=True)
         return 0
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
     reporter.tell(done=True, retired=worker.retired)
@@ -121,6 +125,7 @@ def _end(adapter: QueueAdapter, left: Sequence[Job]) -> int:
     adapter.close()
     # The user's: a forked process has no other end that would run them.
     atexit._run_exitfuncs()  # noqa: SLF001
-    sys.stdout.flush()
-    sys.stderr.flush()
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):  # a full disk behind a log, a closed pipe
+            stream.flush()
     return 0

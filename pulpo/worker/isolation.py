@@ -22,6 +22,7 @@ from pulpo.errors import JobTimeoutError
 from pulpo.run import Run
 from pulpo.system import kill_group
 from pulpo.worker.decide import RELEASED, Raised, Verdict, bounce, decide, killed_its_process
+from pulpo.worker.groups import GroupRow
 from pulpo.worker.sandbox import as_verdict, read_frame, write_frame
 
 __all__ = ["Isolation", "Judgement"]
@@ -42,8 +43,9 @@ class Isolation:
     `take` and `end` are the loop's; what `take` sets to be called runs in the pool's threads.
     """
 
-    def __init__(self, command: Sequence[str], clock: Clock) -> None:
+    def __init__(self, command: Sequence[str], clock: Clock, groups: GroupRow) -> None:
         self._command = tuple(command)
+        self._groups = groups
         self._clock = clock
         self._lock = threading.Lock()
         self._idle: list[_Sandbox] = []
@@ -96,7 +98,7 @@ class Isolation:
         return first and bool(boxes)
 
     def _start(self) -> _Sandbox:
-        box = _Sandbox(self._command)
+        box = _Sandbox(self._command, self._groups)
         with self._lock:
             self._all.add(box)
         try:
@@ -131,7 +133,8 @@ _DIED = object()
 class _Sandbox:
     """One process, and the socket to it."""
 
-    def __init__(self, command: Sequence[str]) -> None:
+    def __init__(self, command: Sequence[str], groups: GroupRow) -> None:
+        self._groups = groups
         self._sock, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(
@@ -142,6 +145,13 @@ class _Sandbox:
             )
         finally:
             theirs.close()
+        try:
+            # Should we be killed, somebody else has to end what the handler starts there.
+            groups.add(self._process.pid)
+        except OSError:
+            self.kill()
+            self.end()
+            raise
 
     def wait_until_ready(self) -> None:
         """Wait until the user's code is loaded; raises `OSError` or `ValueError` if it does not."""
@@ -191,5 +201,6 @@ class _Sandbox:
             self.kill()
             code = self._process.wait()
         self.kill()  # what it has left behind in its group
+        self._groups.remove(self._process.pid)
         self._sock.close()
         return code

@@ -22,6 +22,7 @@ from pulpo.system import SharedMoment
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.decide import LOST, RELEASED, Raised, Verdict, decide
 from pulpo.worker.execute import Finished
+from pulpo.worker.groups import GroupRow
 from pulpo.worker.isolation import Isolation, Judgement
 from pulpo.worker.journal import Journal
 from pulpo.worker.opening import open_job
@@ -75,6 +76,7 @@ class Worker:
         journal: Journal,
         beat: Callable[[], None] = lambda: None,
         last_death: SharedMoment | None = None,
+        groups: GroupRow | None = None,
     ) -> None:
         self._adapter = adapter
         self._parts = parts
@@ -87,7 +89,8 @@ class Worker:
         self._room = Room(parts.registry, settings, self._threads, self._coroutines)
         self._watch = Watch(adapter, clock, self._threads, self._coroutines)
         self._suspicion = Suspicion(adapter, last_death, started=clock.monotonic())
-        self._isolation = Isolation(settings.isolate, clock)
+        groups = groups or GroupRow.alone(settings.threads)
+        self._isolation = Isolation(settings.isolate, clock, groups)
         self._judged: list[Judged] = []
         self._stopped = threading.Event()
         self._end: float | None = None

@@ -39,6 +39,8 @@ def serve(load: Callable[[], WorkerParts], fd: int, *, log: str = "text") -> Non
     die_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = socket.socket(fileno=fd)
+    if _has_closed(parent):
+        os._exit(1)  # it died before the kernel knew that we die with it
     try:
         parts = load()
     except LoadError as error:
@@ -56,6 +58,13 @@ def serve(load: Callable[[], WorkerParts], fd: int, *, log: str = "text") -> Non
         )
         write_frame(parent, as_facts(_run(job, parts, delay_unit=facts["delay_unit"])))
     os._exit(0)
+
+
+def _has_closed(parent: socket.socket) -> bool:
+    try:
+        return parent.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT) == b""
+    except BlockingIOError:
+        return False
 
 
 def _run(job: Job, parts: WorkerParts, *, delay_unit: float) -> Verdict:

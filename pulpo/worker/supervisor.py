@@ -2,7 +2,7 @@
 
 It runs no user code and opens no queue, so it can always be forked from and has no reason to die.
 A process that stops beating is killed with its whole group: its sockets and locks close, and its
-jobs are ready elsewhere at once.
+jobs are ready elsewhere at once. Should it be killed itself, the guardian does the rest.
 """
 
 from __future__ import annotations
@@ -12,28 +12,27 @@ import select
 import signal
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
+from contextlib import suppress
+from functools import partial
 
 from pulpo.clock import Clock, SystemClock
-from pulpo.system import SharedMoment, Waker, kill_group
+from pulpo.system import SharedMoment
 from pulpo.worker.banner import banner
 from pulpo.worker.child import run_child
+from pulpo.worker.groups import Groups
+from pulpo.worker.guardian import Guardian
 from pulpo.worker.journal import Journal
-from pulpo.worker.report import Reports
+from pulpo.worker.place import Place
 from pulpo.worker.settings import WorkerParts, WorkerSettings
+from pulpo.worker.stopping import STOPS, StopSignals
 
 __all__ = ["supervise"]
 
-# A process that has not beaten for so long is frozen, or a handler holds its interpreter.
-SILENCE = 5.0
-FIRST_PAUSE, LONGEST_PAUSE = 0.1, 5.0
-# A process that lived so long has started well: its successor starts at once.
-LIVED = 10.0
-STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
-# Signals so close together, in seconds, are one.
-SAME_SIGNAL = 0.1
 # Beyond the grace: for settling the last jobs and closing.
 FAREWELL = 2.0
+# Before the next try where the system has no room for another process.
+NO_ROOM = 1.0
+_CHANGES = os.WNOHANG | os.WUNTRACED | os.WCONTINUED
 
 
 def supervise(load: Callable[[], WorkerParts], settings: WorkerSettings, *, processes: int) -> int:
@@ -43,45 +42,6 @@ def supervise(load: Callable[[], WorkerParts], settings: WorkerSettings, *, proc
     process without other threads.
     """
     return _Supervisor(load, settings, processes, SystemClock()).run()
-
-
-@dataclass(slots=True)
-class _Place:
-    """One worker process, or the pause before the next in its place."""
-
-    pid: int = 0
-    reports: Reports | None = None
-    started: float = 0.0
-    last_beat: float | None = None
-    pause: float = 0.0
-    start_at: float = 0.0
-    done: bool = False
-    finished: bool = False
-    retired: bool = False
-    killed_because: str = ""
-
-
-class _Signals:
-    """How often we were told to stop: a second time means now."""
-
-    def __init__(self, clock: Clock) -> None:
-        self._clock = clock
-        self._first: float | None = None
-        self.bell = Waker()
-        self.count = 0
-
-    def listen(self) -> None:
-        for number in STOPS:
-            signal.signal(number, self._heard)
-        signal.signal(signal.SIGCHLD, lambda *_: self.bell.ring())
-
-    def _heard(self, *_: object) -> None:
-        now = self._clock.monotonic()
-        # timeout(1), shells and terminals tell a process and then its whole group: that is once.
-        if self._first is None or now - self._first > SAME_SIGNAL:
-            self.count += 1
-        self._first = now if self._first is None else self._first
-        self.bell.ring()
 
 
 class _Supervisor:
@@ -96,17 +56,22 @@ class _Supervisor:
         self._settings = settings
         self._clock = clock
         self._journal = Journal(clock, format=settings.log_format)
-        self._places = [_Place() for _ in range(processes)]
-        self._signals = _Signals(clock)
+        self._groups = Groups(processes, settings.threads)
+        self._places = [Place(self._groups.row(number)) for number in range(processes)]
+        self._guardian = Guardian(self._groups)
+        self._guard_at = 0.0
+        self._signals = StopSignals(clock)
         self._announced = False
         self._stop_until: float | None = None
         self._exit_code = 0
         self._last_death = SharedMoment()
+        self._pid = os.getpid()
 
     def run(self) -> int:
         self._signals.listen()
         try:
             while not self._is_over():
+                self._guard()
                 self._start_missing()
                 self._listen()
                 self._reap()
@@ -114,8 +79,8 @@ class _Supervisor:
                 self._heed_signals()
         finally:
             for place in self._places:
-                if place.pid:
-                    kill_group(place.pid, signal.SIGKILL)
+                place.kill()
+            self._guardian.dismiss()
             self._signals.bell.close()
         if self._stopping:
             self._journal.say("INFO", "stopped")
@@ -128,46 +93,44 @@ class _Supervisor:
     def _stopping(self) -> bool:
         return self._stop_until is not None
 
+    def _guard(self) -> None:
+        """Make sure that there is a guardian; without room for one the work goes on."""
+        now = self._clock.monotonic()
+        if self._guardian.lives() or now < self._guard_at:
+            return
+        self._guard_at = now + NO_ROOM
+        try:
+            self._guardian.start()
+        except OSError as error:
+            self._journal.say("WARNING", "unguarded", reason=f"no room for the guardian: {error}")
+
     def _start_missing(self) -> None:
         now = self._clock.monotonic()
-        for place in self._places:
-            if not place.pid and not place.done and not self._stopping and now >= place.start_at:
-                self._start(place, now)
+        for number, place in enumerate(self._places):
+            if place.pid or place.done or self._stopping or now < place.start_at:
+                continue
+            try:
+                place.fork(now, partial(self._be_child, number))
+            except OSError as error:
+                place.start_at = now + NO_ROOM
+                self._journal.say("ERROR", "waiting", reason=f"no room for a process: {error}")
 
-    def _start(self, place: _Place, now: float) -> None:
-        reading, writing = os.pipe()
-        os.set_blocking(reading, False)
-        os.set_blocking(writing, False)
-        supervisor = os.getpid()
-        sys.stdout.flush()
-        sys.stderr.flush()
-        # A signal that our own handler took in the new process would stop nobody.
-        signal.pthread_sigmask(signal.SIG_BLOCK, STOPS)
-        pid = os.fork()
-        if not pid:
-            os.close(reading)
-            self._forget_siblings()
-            signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-            run_child(self._load, self._settings, writing, supervisor, self._last_death)
+    def _be_child(self, number: int, report_fd: int) -> None:
+        """In a new process: close what belongs to the supervisor and to the others, and work."""
+        self._signals.forget()
+        self._guardian.forget()
+        for place in self._places:
+            place.forget()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
-        os.close(writing)
-        place.pid, place.started, place.last_beat = pid, now, None
-        place.reports, place.killed_because = Reports(reading), ""
-        place.finished = place.retired = False
-
-    def _forget_siblings(self) -> None:
-        """In a new process: close what belongs to the supervisor and to the other processes."""
-        for number in (*STOPS, signal.SIGCHLD):
-            signal.signal(number, signal.SIG_DFL)
-        self._signals.bell.close()
-        for place in self._places:
-            if place.reports is not None:
-                place.reports.close()
+        groups = self._groups.row(number)
+        run_child(self._load, self._settings, report_fd, self._pid, self._last_death, groups)
 
     def _listen(self) -> None:
         """Wait for reports, for a signal or for the next thing to do."""
         poll = select.poll()
         poll.register(self._signals.bell.fileno(), select.POLLIN)
+        if self._guardian.fileno() >= 0:
+            poll.register(self._guardian.fileno(), select.POLLIN)
         by_fd = {}
         for place in self._places:
             if place.reports is not None:
@@ -185,69 +148,64 @@ class _Supervisor:
         starts = [p.start_at - now for p in self._places if not p.pid and not p.done]
         return max(min([1.0, *starts]), 0.0)
 
-    def _take_reports(self, place: _Place) -> None:
-        assert place.reports is not None
-        for facts in place.reports.read():
-            place.last_beat = self._clock.monotonic()
+    def _take_reports(self, place: Place) -> None:
+        for facts in place.heard(self._clock.monotonic()):
             if "load_error" in facts:
-                self._refuse(str(facts["load_error"]), facts["exit_code"])
-            place.finished = place.finished or "done" in facts
-            place.retired = place.retired or facts.get("retired") is True
+                self._not_loaded(place, facts)
             ready = facts.get("ready")
             if isinstance(ready, dict) and not self._announced:
                 self._announced = True
                 fields = banner(ready, self._settings, len(self._places))
                 self._journal.say("INFO", "started", **fields)
 
-    def _refuse(self, shown: str, code: object) -> None:
-        """End, since the user's code cannot be loaded: a restart would not mend it."""
+    def _not_loaded(self, place: Place, facts: dict[str, object]) -> None:
+        """End where a restart would not mend it; in the middle of a deploy it may."""
+        shown, code = str(facts["load_error"]), facts["exit_code"]
+        if self._announced and not facts.get("final"):
+            place.ended_because = shown.rstrip().rpartition("\n")[2]
+            return
         if not self._exit_code:
-            sys.stderr.write(shown.rstrip() + "\n")
+            with suppress(OSError, ValueError):
+                sys.stderr.write(shown.rstrip() + "\n")
+                sys.stderr.flush()
             self._exit_code = code if isinstance(code, int) else 1
-        for place in self._places:
-            place.done = True
-            if place.pid:
-                kill_group(place.pid, signal.SIGKILL)
+        for other in self._places:
+            other.done = True
+            other.kill()
 
     def _reap(self) -> None:
-        for place in self._places:
-            if not place.pid:
-                continue
-            pid, status = os.waitpid(place.pid, os.WNOHANG)
-            if pid:
+        """See what has become of our processes, and of orphans where we are a container's first."""
+        by_pid = {place.pid: place for place in self._places if place.pid}
+        while True:
+            try:
+                pid, status = os.waitpid(-1, _CHANGES)
+            except ChildProcessError:
+                return
+            if not pid:
+                return
+            place = by_pid.get(pid)
+            if place is not None and place.changed(status, self._clock.monotonic()):
                 self._bury_process(place, os.waitstatus_to_exitcode(status))
 
-    def _bury_process(self, place: _Place, code: int) -> None:
-        if place.reports is not None:
-            self._take_reports(place)
-            place.reports.close()
-            place.reports = None
-        # What its handlers started must not outlive it: it may hold what the job locked.
-        kill_group(place.pid, signal.SIGKILL)
-        pid, place.pid = place.pid, 0
+    def _bury_process(self, place: Place, code: int) -> None:
+        self._take_reports(place)
+        pid = place.pid
+        place.bury()
         if place.finished and self._settings.burst and not place.retired:
             place.done = True
         if place.done or self._stopping:
             return
-        lived = self._clock.monotonic() - place.started
-        if place.finished:
-            place.pause = 0.0  # it retired: a thread of it was stuck
-        else:
-            place.pause = 0.0 if lived > LIVED else place.pause
-            place.pause = min(max(place.pause * 2, FIRST_PAUSE), LONGEST_PAUSE)
-            self._last_death.set(self._clock.monotonic())
-            why = place.killed_because or _ended_by(code)
-            self._journal.say("ERROR", "died", pid=pid, reason=f"{why}; its jobs go back")
-        place.start_at = self._clock.monotonic() + place.pause
+        now = self._clock.monotonic()
+        if not place.finished:
+            self._last_death.set(now)
+            reason = f"{place.why_it_ended(code)}; its jobs go back"
+            self._journal.say("ERROR", "died", pid=pid, reason=reason)
+        place.plan_next(now, at_once=place.finished)  # it retired: it has said why
 
     def _kill_silent(self) -> None:
         now = self._clock.monotonic()
         for place in self._places:
-            beat = place.last_beat
-            if place.pid and beat is not None and now - beat > SILENCE:
-                place.killed_because = f"killed: no beat for {SILENCE:g}s"
-                place.last_beat = None
-                kill_group(place.pid, signal.SIGKILL)
+            place.kill_silent(now)
 
     def _heed_signals(self) -> None:
         now = self._clock.monotonic()
@@ -256,15 +214,7 @@ class _Supervisor:
             self._journal.say("INFO", "stopping", grace=f"{self._settings.grace:g}s")
             for place in self._places:
                 place.done = place.done or not place.pid
-                if place.pid:
-                    os.kill(place.pid, signal.SIGTERM)
+                place.tell(signal.SIGTERM)
         if self._stop_until is not None and (self._signals.count > 1 or now > self._stop_until):
             for place in self._places:
-                if place.pid:
-                    kill_group(place.pid, signal.SIGKILL)
-
-
-def _ended_by(code: int) -> str:
-    if code >= 0:
-        return f"exit code {code}"
-    return f"killed by {signal.Signals(-code).name}"
+                place.kill()

@@ -9,7 +9,7 @@ import time
 
 import pytest
 
-from pulpo.worker.supervisor import SAME_SIGNAL
+from pulpo.worker.stopping import SAME_SIGNAL
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, is_alive, until
 

@@ -99,3 +99,18 @@ def orphans(note: str) -> None:
     with open(note, "w") as file:
         file.write(str(left.pid))
     os._exit(9)
+
+
+@pulpo.job(type="poison.spawns")
+def spawns(note: str, *, deaths: int = 0) -> None:
+    """Kill its process so many times; then start a process, tell its number, and stay with it."""
+    with open(f"{note}.runs", "a+") as runs:
+        runs.write("run\n")
+        runs.seek(0)
+        if len(runs.readlines()) <= deaths:
+            os._exit(9)
+    started = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"])
+    with open(f"{note}.new", "w") as file:
+        file.write(f"{started.pid} {os.getpid()}")
+    os.rename(f"{note}.new", note)
+    time.sleep(600)

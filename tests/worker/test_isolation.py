@@ -19,6 +19,7 @@ from pulpo.job import Job, Verb
 from pulpo.registry import JobType
 from pulpo.run import Run
 from pulpo.worker.decide import Ending, Verdict
+from pulpo.worker.groups import GroupRow
 from pulpo.worker.isolation import Isolation, Judgement
 from tests.lab.processes import is_alive, until
 from tests.worker import poison
@@ -47,7 +48,7 @@ def types() -> dict[str, JobType]:
 @pytest.fixture
 def isolation(monkeypatch: pytest.MonkeyPatch) -> Iterator[Isolation]:
     monkeypatch.delenv("PULPO_URL", raising=False)
-    found = Isolation((*COMMAND, poison.__name__), SystemClock())
+    found = Isolation((*COMMAND, poison.__name__), SystemClock(), GroupRow.alone(8))
     yield found
     found.end()
 
@@ -198,7 +199,9 @@ def test_a_process_that_ignores_the_end_and_leaves_threads_is_ended_all_the_same
 
 
 def test_code_that_does_not_load_spends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    isolation = Isolation((*COMMAND, "tests.worker.no_such_module"), SystemClock())
+    isolation = Isolation(
+        (*COMMAND, "tests.worker.no_such_module"), SystemClock(), GroupRow.alone(8)
+    )
     run = suspect("good", {"n": 1})
     isolation.take(run, 0.0)
     assert run.call is not None

@@ -1,0 +1,51 @@
+"""How often a worker was told to stop, by signals; what that means is the supervisor's business."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+from pulpo.clock import Clock
+from pulpo.system import Waker
+
+__all__ = ["SAME_SIGNAL", "STOPS", "StopSignals", "end_at_once_when_told"]
+
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
+# Signals so close together, in seconds, are one.
+SAME_SIGNAL = 0.1
+
+
+def end_at_once_when_told() -> None:
+    """Until there is anything to stop, let a signal to stop end this process with 0."""
+    for number in STOPS:
+        signal.signal(number, lambda *_: os._exit(0))
+
+
+class StopSignals:
+    """Counts them: a second time means now. Made and used in the main thread."""
+
+    def __init__(self, clock: Clock) -> None:
+        self._clock = clock
+        self._first: float | None = None
+        self.bell = Waker()
+        self.count = 0
+
+    def listen(self) -> None:
+        """Take the signals from now on; the bell rings for them and for the end of a child."""
+        for number in STOPS:
+            signal.signal(number, self._heard)
+        signal.signal(signal.SIGCHLD, lambda *_: self.bell.ring())
+
+    def forget(self) -> None:
+        """In a forked process: let the signals do what they do by default."""
+        for number in (*STOPS, signal.SIGCHLD):
+            signal.signal(number, signal.SIG_DFL)
+        self.bell.close()
+
+    def _heard(self, *_: object) -> None:
+        now = self._clock.monotonic()
+        # timeout(1), shells and terminals tell a process and then its whole group: that is once.
+        if self._first is None or now - self._first > SAME_SIGNAL:
+            self.count += 1
+        self._first = now if self._first is None else self._first
+        self.bell.ring()
