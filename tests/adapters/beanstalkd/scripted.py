@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from types import TracebackType
+from typing import BinaryIO
 
 __all__ = ["ScriptedServer"]
 
@@ -17,7 +18,7 @@ __all__ = ["ScriptedServer"]
 Answer = Callable[[int, bytes], bytes]
 
 _STATS = b"version: 1.12\nmax-job-size: 65535\n"
-_PATIENCE = 10.0
+_PATIENCE = 30.0
 
 
 class ScriptedServer:
@@ -48,17 +49,23 @@ class ScriptedServer:
             thread.start()
 
     def _serve(self, number: int, sock: socket.socket) -> None:
-        with sock, sock.makefile("rb") as stream, contextlib.suppress(OSError):
-            while line := stream.readline():
-                command = line
-                if line.startswith(b"put "):
-                    command += stream.read(int(line.split()[4]) + 2)
-                if line == b"stats\r\n":
-                    sock.sendall(b"OK %d\r\n%b\r\n" % (len(_STATS), _STATS))
-                    continue
-                self.commands.append((number, command))
-                sock.sendall(self._answer(number, command))
-        self.closed.append(number)
+        with sock, sock.makefile("rb") as stream:
+            try:
+                while line := stream.readline():
+                    self._take(number, sock, stream, line)
+            except TimeoutError:
+                return  # the client is still there, and says nothing
+            except OSError:
+                pass
+            self.closed.append(number)
+
+    def _take(self, number: int, sock: socket.socket, stream: BinaryIO, line: bytes) -> None:
+        if line == b"stats\r\n":
+            sock.sendall(b"OK %d\r\n%b\r\n" % (len(_STATS), _STATS))
+            return
+        body = stream.read(int(line.split()[4]) + 2) if line.startswith(b"put ") else b""
+        self.commands.append((number, line + body))
+        sock.sendall(self._answer(number, line + body))
 
     def __enter__(self) -> ScriptedServer:
         self._thread.start()

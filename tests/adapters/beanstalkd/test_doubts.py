@@ -36,26 +36,27 @@ def talking(
 
 
 def test_a_late_answer_to_a_put_is_not_taken_for_that_to_the_next() -> None:
-    late, sent = threading.Event(), threading.Event()
+    late = threading.Event()
 
     def answer(_: int, command: bytes) -> bytes:
         if b"one" in command:
-            sent.set()
-            late.wait(10)
+            late.wait(30)
             return b"INSERTED 1\r\n"
         return b"JOB_TOO_BIG\r\n"
 
-    with talking(answer, patience=0.3) as (server, adapter):
+    with talking(answer, patience=1.0) as (server, adapter):
         (first,) = adapter.put([job("one")])
         assert isinstance(first, PublishUncertainError)
-        assert sent.wait(10)
-        late.set()
+        # While the next put waits for its own: an answer that is there before it could be seen.
+        timer = threading.Timer(0.3, late.set)
+        timer.start()
 
         (second,) = adapter.put([job("two")])
 
+        timer.join()
         assert isinstance(second, JobTooBigError)
-        until(lambda: server.closed == [0], "the end of the connection that was in doubt")
         assert [number for number, _ in server.commands] == [0, 1]
+        until(lambda: server.closed == [0], "the end of the doubt", patience=10)
 
 
 @pytest.mark.parametrize(
@@ -68,7 +69,7 @@ def test_an_odd_answer_to_a_put_ends_its_connection(said: bytes) -> None:
         (answer,) = adapter.put([job("one")])
 
         assert isinstance(answer, PublishUncertainError)
-        until(lambda: server.closed == [0], "the end of the connection")
+        until(lambda: server.closed == [0], "the end of the connection", patience=10)
 
 
 def test_after_an_answer_too_many_the_next_put_has_a_new_connection() -> None:
