@@ -102,7 +102,7 @@ def _queue(asking: Asking) -> Iterator[_Made]:
     finally:
         with suppress(QueueError):
             _clear(asking, made.numbers)
-            asking.ask(commands.use("default"))
+    asking.ask(commands.use("default"))
 
 
 def _clear(asking: Asking, numbers: list[int]) -> None:

@@ -110,8 +110,10 @@ def judge_sync(host: Host | None) -> Finding:
 
 def judge_span(stats: Stats, age: float | None) -> Finding:
     """Judge how much binlog is kept; `age` is how old its oldest file is, in seconds."""
-    why = "binlog files are freed from the oldest on: one old job, most often a buried one, keeps "
-    why += "all that came after it on the disk"
+    why = (
+        "binlog files are freed from the oldest on: old jobs, most often buried ones, can keep on "
+    )
+    why += "the disk what came after them, and every start reads all of it"
     oldest = count(stats, "binlog-oldest-index")
     files = count(stats, "binlog-current-index") - oldest + 1
     found = f"{files} files" if files > 1 else "1 file"
@@ -160,11 +162,11 @@ def judge_connections(stats: Stats, host: Host | None) -> Finding:
         if connections < 0.8 * _USUAL_LIMIT:
             return ok("connections", found, why)
         return warning("connections", f"{found}, {_USUAL_LIMIT} is usual", why, do)
-    most = host.most_files
-    found = f"{connections} open, at most {most} files"
-    if connections + _OTHER_FILES >= most:
+    found = f"{connections} open, at most {host.most_files} files"
+    room = host.most_files - _OTHER_FILES
+    if connections >= room:
         return fault("connections", found, why, do)
-    if connections > 0.8 * most:
+    if connections > 0.8 * room:
         return warning("connections", found, why, do)
     return ok("connections", found, why)
 
