@@ -33,6 +33,7 @@ __all__ = [
     "is_locked",
     "keep_for_ever",
     "kill_group",
+    "open_standard_streams",
     "wait_any",
 ]
 
@@ -310,6 +311,23 @@ def kill_group(pid: int, number: int) -> None:
     """Send a signal to a process and everything in its group; does nothing if it is gone."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(pid, number)
+
+
+def open_standard_streams() -> None:
+    """Open what is closed of the descriptors 0, 1 and 2, to nowhere.
+
+    Else the next file or socket gets such a number, and whatever is printed goes there.
+    """
+    for fd, name, mode in ((0, "stdin", "r"), (1, "stdout", "w"), (2, "stderr", "w")):
+        try:
+            os.fstat(fd)
+        except OSError:
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            os.dup2(nowhere, fd)
+            if nowhere != fd:
+                os.close(nowhere)
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(fd, mode, closefd=False))
 
 
 class SharedMoment:

@@ -14,6 +14,7 @@ from pulpo.cli.parameters import DURATION, QUEUE
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.configuration import find_settings
 from pulpo.loading import check_module_name
+from pulpo.system import open_standard_streams
 from pulpo.worker.settings import WorkerSettings
 from pulpo.worker.supervisor import supervise
 
@@ -92,6 +93,7 @@ def worker(
     pulpo worker shop.tasks
     pulpo worker shop.tasks -q mail --processes 2 --threads 16
     """
+    open_standard_streams()
     for name in modules:
         check_module_name(name)
     if not modules and not find_settings().handlers:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import os
 import signal
 
 from pulpo.clock import Clock
 from pulpo.system import Waker
 
-__all__ = ["SAME_SIGNAL", "STOPS", "StopSignals", "end_at_once_when_told"]
+__all__ = ["SAME_SIGNAL", "STOPS", "StopSignals"]
 
 STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 # Signals so close together, in seconds, are one.
 SAME_SIGNAL = 0.1
-
-
-def end_at_once_when_told() -> None:
-    """Until there is anything to stop, let a signal to stop end this process with 0."""
-    for number in STOPS:
-        signal.signal(number, lambda *_: os._exit(0))
 
 
 class StopSignals:
