@@ -4,7 +4,8 @@
 
 It publishes each message until it is accepted. Only two errors are for that: the queue is out of
 reach, and no answer came; then the *same* message goes again. Any other error ends it with 1.
-Prints one line of JSON: how often it met which error, and the longest publish in seconds.
+Prints one line of JSON: how often it met which error, the longest publish in seconds, and the ids
+that were sent at least once without an answer: these may be in the queue twice.
 """
 
 from __future__ import annotations
@@ -47,15 +48,18 @@ def main() -> None:
         for n in range(given.count)
     ]
     ledger, errors, slowest = Ledger(Path(os.environ["LEDGER"])), Counter[str](), 0.0
+    uncertain: set[str] = set()
     for start in range(0, given.count, given.batch):
         before = time.monotonic()
-        _insist(messages[start : start + given.batch], ledger, errors)
+        _insist(messages[start : start + given.batch], ledger, errors, uncertain)
         slowest = max(slowest, time.monotonic() - before)
         time.sleep(given.pause)
-    print(json.dumps({"errors": errors, "slowest": slowest}))
+    print(json.dumps({"errors": errors, "slowest": slowest, "uncertain": sorted(uncertain)}))
 
 
-def _insist(messages: Sequence[pulpo.Message], ledger: Ledger, errors: Counter[str]) -> None:
+def _insist(
+    messages: Sequence[pulpo.Message], ledger: Ledger, errors: Counter[str], uncertain: set[str]
+) -> None:
     for message in messages:
         ledger.note("attempted", message.id)
     deadline = time.monotonic() + PATIENCE
@@ -68,6 +72,8 @@ def _insist(messages: Sequence[pulpo.Message], ledger: Ledger, errors: Counter[s
             if time.monotonic() > deadline:
                 raise
             accepted = [each for each in error.results if isinstance(each, pulpo.JobRef)]
+            own = [*error.results, error]
+            uncertain |= {each.id for each in own if isinstance(each, pulpo.PublishUncertainError)}
             time.sleep(0.02)
         there = {reference.id for reference in accepted}
         for job_id in there:
