@@ -3,6 +3,7 @@
     python -m tests.chaos                     every row, one after another: some hours
     python -m tests.chaos A1 E1               these rows
     python -m tests.chaos A1 --engine sqlite --seed 7
+    python -m tests.chaos A1 --set jobs=5000 --set kills=50
 
 Appends a line for each trial to the table (out/chaos/table.md) and keeps the folder of a failure.
 The seed chooses the faults, not the moments at which they strike.
@@ -54,10 +55,23 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
     parser.add_argument("names", nargs="*", metavar="NAME", help="of a row, as A1")
     parser.add_argument("--seed", type=int, default=random.randrange(10**6), help="of the faults")
     parser.add_argument("--engine", help="only this one")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        type=_figure,
+        metavar="NAME=COUNT",
+        help="another figure; may be given again",
+    )
     parser.add_argument("--short", action="store_true", help="the figures of the test run")
     parser.add_argument("--list", action="store_true", help="show the rows")
     parser.add_argument("--table", type=Path, default=TABLE, help="[%(default)s]")
     return parser.parse_args(arguments)
+
+
+def _figure(text: str) -> tuple[str, int]:
+    name, _, count = text.partition("=")
+    return name, int(count)
 
 
 def _run(row: Row, engine: str, given: argparse.Namespace) -> bool:
@@ -66,6 +80,10 @@ def _run(row: Row, engine: str, given: argparse.Namespace) -> bool:
     if lacking or figures is None:
         print(f"{row.name} {engine}: not run: {lacking or 'it has no short form'}", flush=True)
         return False
+    if unknown := [name for name, _ in given.set if name not in figures]:
+        print(f"{row.name} has {', '.join(figures)}, no {', '.join(unknown)}", file=sys.stderr)
+        return False
+    figures = {**figures, **dict(given.set)}
     folder = Path(tempfile.mkdtemp(prefix=f"pulpo-chaos-{row.name}-{engine}-"))
     print(f"{row.name} {engine}: {row.says}; seed {given.seed}, in {folder}", flush=True)
     result = perform(row, engine, figures, seed=given.seed, folder=folder)
