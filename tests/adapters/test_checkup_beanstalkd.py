@@ -9,12 +9,11 @@ from pathlib import Path
 import pytest
 
 from pulpo import identity
-from pulpo.adapter import Engine, Examinable
+from pulpo.adapter import Engine
 from pulpo.adapters import open_engine
 from pulpo.adapters.beanstalkd import asking, checkup
 from pulpo.checkup import Finding, Level
 from pulpo.clock import SystemClock
-from pulpo.errors import QueueUnavailableError
 from pulpo.job import Settlement, Verb
 from tests.adapters.looks import FAULT, NOTE, OK, WARNING, levels, look, need
 from tests.adapters.speaker import talking
@@ -228,21 +227,7 @@ def test_connections_are_judged_by_the_servers_own_limit(
     assert "at most 64 files" in found["connections"].found
 
 
-def test_a_server_that_lets_clients_connect_and_answers_none_is_out_of_reach(
-    tmp_path: Path,
-) -> None:
-    need("prlimit")
-    with (
-        Beanstalkd("-f0", binlog=tmp_path / "binlog", limits=("--nofile=24",)) as server,
-        ExitStack() as open_ones,
-    ):
-        for _ in range(30):
-            open_ones.enter_context(talking(server))
-
-        with pytest.raises(QueueUnavailableError, match="no answer within 5s"):
-            examined(server)
-
-
+@pytest.mark.usefixtures("quick")
 def test_a_full_disk_is_a_fault(tmp_path: Path) -> None:
     need("small disk")
     with (
@@ -373,34 +358,3 @@ def test_a_server_that_is_open_on_every_address_is_a_warning(
     monkeypatch.setattr(checkup, "listens_everywhere", lambda port: port == server.port)
 
     assert examined(server)["exposure"].level is WARNING
-
-
-# In trouble
-
-
-def test_a_frozen_server_is_out_of_reach_in_bounded_time(server: Beanstalkd) -> None:
-    server.freeze()
-    begun = SystemClock.monotonic()
-
-    with pytest.raises(QueueUnavailableError, match="no answer"):
-        examined(server)
-
-    assert SystemClock.monotonic() - begun < 20  # 5 s, and room for a busy machine
-
-
-@pytest.mark.parametrize("trouble", ["freeze", "kill"])
-def test_a_server_that_freezes_or_dies_during_the_look_is_out_of_reach(
-    server: Beanstalkd, trouble: str
-) -> None:
-    engine = open_engine(server.url)
-    assert isinstance(engine, Examinable)
-
-    def make_trouble(text: str) -> None:
-        assert "eight leases" in text
-        getattr(server, trouble)()
-
-    looking = engine.examine(make_trouble)
-    seen = list(iter(lambda: next(looking).name, "writes"))
-    assert "binlog" in seen, "what was seen before is said all the same"
-    with pytest.raises(QueueUnavailableError):
-        next(looking)
