@@ -99,3 +99,15 @@ def test_jobs_go_through_a_unix_socket(beanstalkd_program: str, tmp_path: Path) 
             goes_round(Place(tmp_path, f"beanstalkd+unix://{folder}/socket", server))
     finally:
         shutil.rmtree(folder)
+
+
+def test_doctor_looks_through_tls(beanstalkd_place: Place, proxy: Proxy) -> None:
+    folder = beanstalkd_place.folder
+    look = CommandLine(folder, f"beanstalkds://localhost:{proxy.port}?ca={folder}/ca.pem")
+
+    said = look("doctor", "--json")
+
+    assert said.code == 0, said
+    levels = {check["name"]: check["level"] for check in said.lines[0]["checks"]}
+    assert levels["exposure"] == levels["writes"] == levels["clock"] == "ok"
+    assert levels["timers"] in ("ok", "warning"), "eight more connections through the proxy"
