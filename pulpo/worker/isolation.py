@@ -8,6 +8,7 @@ next suspect; only a death in a freshly started one is a verdict. What happens i
 
 from __future__ import annotations
 
+import select
 import signal
 import socket
 import subprocess
@@ -29,6 +30,8 @@ __all__ = ["Isolation", "Judgement"]
 
 # How long the user's code may take to load.
 _LONGEST_START = 120.0
+# How often somebody looks whether the process of a suspect lives, in seconds.
+_LOOK = 0.25
 
 
 class Judgement(NamedTuple):
@@ -98,7 +101,7 @@ class Isolation:
         return first and bool(boxes)
 
     def _start(self) -> _Sandbox:
-        box = _Sandbox(self._command, self._groups)
+        box = _Sandbox(self._command, self._groups, self._clock)
         with self._lock:
             self._all.add(box)
         try:
@@ -133,8 +136,9 @@ _DIED = object()
 class _Sandbox:
     """One process, and the socket to it."""
 
-    def __init__(self, command: Sequence[str], groups: GroupRow) -> None:
+    def __init__(self, command: Sequence[str], groups: GroupRow, clock: Clock) -> None:
         self._groups = groups
+        self._clock = clock
         self._sock, theirs = socket.socketpair()
         try:
             self._process = subprocess.Popen(
@@ -176,6 +180,7 @@ class _Sandbox:
                     "delay_unit": delay_unit,
                 },
             )
+            self._await_word(timeout)
             facts = read_frame(self._sock)
             return _DIED if facts is None else as_verdict(facts)
         except TimeoutError:
@@ -187,6 +192,22 @@ class _Sandbox:
             return _DIED
         except OSError:
             return _DIED
+
+    def _await_word(self, timeout: float) -> None:
+        """Wait until there is something to read.
+
+        The end of the socket alone does not tell of a death: a child that the handler has forked
+        may hold the other end for as long as it lives. Raises `TimeoutError` or `OSError`.
+        """
+        poll = select.poll()
+        poll.register(self._sock, select.POLLIN)
+        end = self._clock.monotonic() + timeout
+        while not poll.poll(min(timeout, _LOOK) * 1000):
+            if self._process.poll() is not None:
+                raise ConnectionResetError("the process is dead")
+            timeout = end - self._clock.monotonic()
+            if timeout <= 0:
+                raise TimeoutError
 
     def kill(self) -> None:
         """Kill the process and its whole group; any thread."""

@@ -114,3 +114,14 @@ def spawns(note: str, *, deaths: int = 0) -> None:
         file.write(f"{started.pid} {os.getpid()}")
     os.rename(f"{note}.new", note)
     time.sleep(600)
+
+
+@pulpo.job(type="poison.forks")
+def forks(note: str) -> None:
+    """Die, and leave a forked child that holds all that this process had open."""
+    pid = os.fork()
+    if not pid:
+        signal.pause()
+    with open(note, "w") as file:
+        file.write(str(pid))
+    os._exit(9)

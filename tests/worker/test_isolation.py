@@ -119,6 +119,18 @@ def test_what_a_suspect_leaves_running_ends_with_it(attempt: Try, tmp_path: Path
     until(lambda: not is_alive(int(note.read_text())), "the end of what it left behind")
 
 
+def test_a_death_is_seen_though_a_forked_child_holds_the_way_to_its_parent(
+    attempt: Try, tmp_path: Path
+) -> None:
+    note = tmp_path / "pid"
+
+    verdict = attempt("poison.forks", {"note": str(note)})  # its timeout is ten minutes
+
+    assert verdict.ending is Ending.BURIED
+    assert "exit code 9" in verdict.reason
+    until(lambda: not is_alive(int(note.read_text())), "the end of the child")
+
+
 @pytest.mark.parametrize(
     "data",
     [
