@@ -1,7 +1,8 @@
 """Copying what can be read of a damaged queue file into a new one; the old one stays as it is.
 
-Reads only through SQLite, row by row, and steps over what it cannot read. Knows nothing of why
-the file is damaged.
+Reads only through SQLite, row by row, and steps over what it cannot read; what the table does not
+lead to any more is looked for page by page in `dredging.py`. Knows nothing of why the file is
+damaged.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from typing import Any
 from urllib.parse import quote
 
 from pulpo.adapters.sqlite.database import Database, Ready
+from pulpo.adapters.sqlite.dredging import Key, dredge
 from pulpo.adapters.sqlite.place import check_file, side_folder
 from pulpo.adapters.sqlite.rows import Moment, State
 from pulpo.adapters.sqlite.troubles import is_damage, translated
@@ -28,8 +30,9 @@ __all__ = ["Salvaged", "salvage"]
 
 _COLUMNS = "id, type, queue, priority, state, moment, due_wall, crashes, ttr, expires, body"
 _FROM = f"SELECT number, {_COLUMNS} FROM jobs NOT INDEXED WHERE number >= ? ORDER BY number"
-_INSERT = f"INSERT INTO jobs ({_COLUMNS}) VALUES ({', '.join('?' * 11)})"
-_IDS = "SELECT id FROM jobs INDEXED BY ids ORDER BY id"
+# With their numbers: they keep their order. Two rows of one number are damage, so one must do.
+_INSERT = f"INSERT OR IGNORE INTO jobs (number, {_COLUMNS}) VALUES ({', '.join('?' * 12)})"
+_KEYS = "SELECT number, id FROM jobs INDEXED BY ids ORDER BY id"
 _PAUSES = "SELECT queue, until FROM pauses"
 _PAUSE = "INSERT OR REPLACE INTO pauses (queue, until) VALUES (?, ?)"
 _AT_ONCE = 500
@@ -38,7 +41,7 @@ _SMALL_STEPS = 2_000
 _LAST_NUMBER = 2**62
 _LONGEST = 1e12
 
-# In the order of _COLUMNS; of a damaged file, so anything may stand anywhere.
+# Its number, then _COLUMNS; of a damaged file, so anything may stand anywhere.
 _Row = tuple[Any, ...]
 
 
@@ -108,24 +111,38 @@ def _opened(path: Path) -> sqlite3.Connection:
 
 
 def _copy(old: sqlite3.Connection, database: Database, now: Moment) -> Salvaged:
-    copied: set[str] = set()
-    number = unsound = 0
+    copied, unsound = _take(_readable(old), database, now)
+    known, complete = _known(old)
+    hidden = known - copied - unsound
+    if hidden:
+        scratch = database.path.with_name(database.path.name + ".pages")
+        found, odd = _take(dredge(old, scratch, hidden, _COLUMNS), database, now)
+        copied, unsound = copied | found, unsound | odd
+    _write(database, _PAUSE, _pauses(old))
+    return Salvaged(
+        copied=len(copied),
+        lost=sorted(name for _, name in known - copied),
+        unsound=len(unsound),
+        complete=complete,
+    )
+
+
+def _take(rows: Iterator[_Row], database: Database, now: Moment) -> tuple[set[Key], set[Key]]:
+    """Write the rows that make sense; return their keys, and those of rows that make none."""
+    copied: set[Key] = set()
+    unsound: set[Key] = set()
     batch: list[_Row] = []
-    for row in _readable(old):
+    for row in rows:
         if not _is_sound(row):
-            unsound += 1
+            unsound.add((row[0], str(row[1])))
             continue
-        number += 1
-        copied.add(row[0])
+        copied.add((row[0], row[1]))
         batch.append(_settled(row, now))
         if len(batch) == _AT_ONCE:
             _write(database, _INSERT, batch)
             batch = []
     _write(database, _INSERT, batch)
-    _write(database, _PAUSE, _pauses(old))
-    known, complete = _known(old)
-    lost = sorted(known - copied)
-    return Salvaged(copied=number, lost=lost, unsound=unsound, complete=complete)
+    return copied, unsound
 
 
 def _write(database: Database, statement: str, rows: Sequence[tuple[object, ...]]) -> None:
@@ -144,9 +161,9 @@ def _readable(old: sqlite3.Connection) -> Iterator[_Row]:
     while start is not None:
         last = start
         try:
-            for number, *row in old.execute(_FROM, (start,)):
-                last = number + 1
-                yield tuple(row)
+            for row in old.execute(_FROM, (start,)):
+                last = row[0] + 1
+                yield row
             return
         except sqlite3.Error as error:
             if not is_damage(error):
@@ -194,12 +211,12 @@ def _pauses(old: sqlite3.Connection) -> list[tuple[object, ...]]:
     return [(queue, until) for queue, until in found if _is_name(queue) and _is_time(until)]
 
 
-def _known(old: sqlite3.Connection) -> tuple[set[str], bool]:
-    """Return the ids in the index, and whether all of it could be read."""
-    known: set[str] = set()
+def _known(old: sqlite3.Connection) -> tuple[set[Key], bool]:
+    """Return the keys in the index of ids, and whether all of it could be read."""
+    known: set[Key] = set()
     try:
-        for (name,) in old.execute(_IDS):
-            known.add(str(name))
+        for number, name in old.execute(_KEYS):
+            known.add((number, str(name)))
     except sqlite3.Error:
         return known, False
     return known, True
@@ -209,7 +226,7 @@ def _known(old: sqlite3.Connection) -> tuple[set[str], bool]:
 
 
 def _is_sound(row: _Row) -> bool:
-    name, type, queue, priority, state, moment, due_wall, crashes, ttr, expires, body = row
+    _, name, type, queue, priority, state, moment, due_wall, crashes, ttr, expires, body = row
     try:
         check_id(name)
         check_type(type)
@@ -236,11 +253,11 @@ def _is_time(value: object) -> bool:
 
 def _settled(row: _Row, now: Moment) -> _Row:
     """Return the row as one that nobody holds, on the clock of this boot."""
-    name, type, queue, priority, state, moment, due_wall, *rest = row
+    number, name, type, queue, priority, state, moment, due_wall, *rest = row
     if state == State.DELAYED and due_wall is not None:
         moment = due_wall - now.wall + now.boot
     elif state == State.BURIED:
         moment = now.wall if moment is None else moment
     elif state != State.SCHEDULED or moment is None:
         state, moment, due_wall = State.READY, None, None
-    return name, type, queue, priority, int(state), moment, due_wall, *rest
+    return number, name, type, queue, priority, int(state), moment, due_wall, *rest
