@@ -51,8 +51,8 @@ def _work_until_the_cut(trial: Trial, place: Place, cache: LostCache, *, with_wo
     accepted, done = place.ledger.count("accepted"), place.ledger.count("done")
     producers = [_produce(place, cache, batch) for batch in (1, 7)]
     with ExitStack() as ending:
+        worker = place.worker("--processes", "1", "--threads", "8", **cache.environ)
         if with_worker:
-            worker = place.worker("--processes", "1", "--threads", "8", **cache.environ)
             ending.enter_context(worker)
             place.wait_for("done", done + trial.chosen.randrange(1, 100))
         place.wait_for("accepted", accepted + trial.chosen.randrange(20, 200))
