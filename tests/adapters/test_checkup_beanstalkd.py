@@ -11,7 +11,7 @@ import pytest
 from pulpo import identity
 from pulpo.adapter import Engine
 from pulpo.adapters import open_engine
-from pulpo.adapters.beanstalkd import asking, checkup
+from pulpo.adapters.beanstalkd import asking, checkup, probing
 from pulpo.checkup import Finding, Level
 from pulpo.clock import SystemClock
 from pulpo.job import Settlement, Verb
@@ -21,6 +21,7 @@ from tests.adapters.sqlite.jobs import new, put, reserve
 from tests.chaos.needs import find_faketime
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.disks import small_disk
+from tests.lab.processes import until
 from tests.lab.shim import FailingDisk
 
 pytestmark = pytest.mark.usefixtures("beanstalkd_program")
@@ -105,6 +106,25 @@ def test_a_look_that_is_broken_off_leaves_no_job(
         assert int(stats["total-jobs"]) == 9, "one for the put, eight for the leases"
         for state in ("ready", "reserved", "delayed", "buried"):
             assert stats[f"current-jobs-{state}"] == "0"
+
+
+@pytest.mark.usefixtures("quick")
+def test_what_a_killed_look_has_left_behind_is_deleted_by_the_next(
+    server: Beanstalkd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with talking(server) as speaker:
+        speaker.say(f"use {probing.PREFIX}dead")
+        for _ in range(9):
+            speaker.say("put 0 0 60 0\r\n")
+        speaker.say("use default")
+
+        examined(server)
+        assert speaker.stats()["current-jobs-ready"] == "9", "another look may be under way"
+        monkeypatch.setattr(probing, "_LEFT_BEHIND", 1)
+        until(lambda: "age: 0" not in (speaker.say("stats-job 9"), speaker.data)[1], "a second")
+        examined(server)
+
+        assert speaker.tubes() == ["default"]
 
 
 # Its flags

@@ -9,7 +9,8 @@ from __future__ import annotations
 import ipaddress
 import os
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from pulpo.adapters.beanstalkd import commands, verdicts
@@ -17,7 +18,7 @@ from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.beanstalkd.asking import Asking, count
 from pulpo.adapters.beanstalkd.host import Host, listens_everywhere, look
 from pulpo.adapters.beanstalkd.link import Kind, Link
-from pulpo.adapters.beanstalkd.probing import CONNECTIONS, PREFIX, probe_timers, probe_write
+from pulpo.adapters.beanstalkd.probing import CONNECTIONS, PREFIX, probe_timers, probe_write, sweep
 from pulpo.adapters.beanstalkd.walking import PROBE, Found, pulpo_id
 from pulpo.checkup import Finding, fault, judge_disk, judge_queues, note, ok, warning
 from pulpo.clock import Clock
@@ -41,7 +42,9 @@ def examine(
         host = look(count(stats, "pid"), stats.get("hostname", ""))
         yield from _said(stats, host)
         yield _exposure(address, asking, host)
-        counted, watched = _counts(asking)
+        tubes = _tubes(asking)
+        sweep(asking, tubes)
+        counted, watched = _counts(asking, _names(tubes)[:_MOST_QUEUES])
         yield from judge_queues(
             counted,
             _unserved(counted, watched, count(stats, "current-workers")),
@@ -156,9 +159,8 @@ def _socket_exposure(path: str, why: str) -> Finding:
 # Its queues
 
 
-def _counts(asking: Asking) -> tuple[list[QueueStats], dict[str, int]]:
-    """Return the counts of the first queues, and how many connections watch each."""
-    names = _names(asking)[:_MOST_QUEUES]
+def _counts(asking: Asking, names: Sequence[str]) -> tuple[list[QueueStats], dict[str, int]]:
+    """Return the counts of queues, and how many connections watch each."""
     replies = asking.ask_all([b"stats-tube %b\r\n" % name.encode("ascii") for name in names])
     counted, watched = [], {}
     for name, reply in zip(names, replies, strict=True):
@@ -175,16 +177,18 @@ def _counts(asking: Asking) -> tuple[list[QueueStats], dict[str, int]]:
     return counted, watched
 
 
-def _names(asking: Asking) -> list[str]:
+def _tubes(asking: Asking) -> list[str]:
     text = (asking.ask(b"list-tubes\r\n").data or b"").decode("ascii", "replace")
+    return [line[2:].strip('"') for line in text.splitlines() if line.startswith("- ")]
+
+
+def _names(tubes: Sequence[str]) -> list[str]:
+    """Return the queues of users, sorted."""
     found = []
-    for line in text.splitlines():
-        name = line.removeprefix("- ").strip('"')
-        try:
-            if line.startswith("- ") and name != PROBE and not name.startswith(PREFIX):
+    for name in tubes:
+        if name != PROBE and not name.startswith(PREFIX):
+            with suppress(UsageError):  # a tube that no pulpo made
                 found.append(check_queue(name))
-        except UsageError:  # a tube that no pulpo made
-            continue
     return sorted(found)
 
 

@@ -7,16 +7,25 @@ is deleted again, also where a probe is broken off.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.asking import Asking, count
+from pulpo.adapters.beanstalkd.link import Kind
 from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueUnavailableError
 
-__all__ = ["CONNECTIONS", "TimerProbe", "WriteProbe", "probe_timers", "probe_write"]
+__all__ = [
+    "CONNECTIONS",
+    "PREFIX",
+    "TimerProbe",
+    "WriteProbe",
+    "probe_timers",
+    "probe_write",
+    "sweep",
+]
 
 PREFIX = "pulpo.doctor."
 CONNECTIONS = 8
@@ -24,6 +33,8 @@ _LEASE = 1
 _SILENCE = 2.5
 _TRIES, _PAUSE = 20, 0.05
 _LONG = 60
+# How old a probe's job is that nobody will delete any more, in seconds.
+_LEFT_BEHIND = 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,6 +94,22 @@ def probe_timers(asking: Asking, dial: Callable[[], Asking], clock: Clock) -> Ti
             age=max(ages, default=round(elapsed)),
             elapsed=elapsed,
         )
+
+
+def sweep(asking: Asking, queues: Iterable[str]) -> None:
+    """Delete what probes that were killed have left in their queues."""
+    for name in queues:
+        if not name.startswith(PREFIX):
+            continue
+        asking.ask(commands.use(name))
+        for _ in range(2 * CONNECTIONS):
+            line = asking.ask(b"peek-ready\r\n", Kind.PEEK).line
+            number = int(line.split()[1]) if line.startswith(b"FOUND ") else 0
+            stats = commands.parse_stats(asking.ask(commands.stats_job(number)).data or b"")
+            if count(stats, "age") < _LEFT_BEHIND:  # none, or of a probe that is under way
+                break
+            asking.ask(commands.delete(number))
+    asking.ask(commands.use("default"))
 
 
 @dataclass(slots=True)
