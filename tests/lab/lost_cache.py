@@ -1,4 +1,4 @@
-"""A power cut for one SQLite file: what was written and not synced is gone, all or some pages of it.
+"""A power cut for one SQLite file: what was written and not synced is gone, or some pages of it.
 
     cache = LostCache(folder, path)
     ... programs run with `cache.environ`, and are killed, all of them ...
