@@ -23,7 +23,8 @@ from tests.mutants.copy import Copy
 from tests.mutants.mutant import Mutant, all_mutants, apply_command
 
 # What the repository looks like is no matter of bugs: the patches themselves are tested there.
-_WHOLE_SUITE = ("-n", "auto", "--maxprocesses", "4", "-x", "tests", "--ignore=tests/repo")
+_WHOLE_SUITE = ("-n", "auto", "--maxprocesses", "4", "--maxfail=3", "tests")
+_WHOLE_SUITE += ("--ignore=tests/repo", "--ignore=tests/mutants")
 _MOST_SHOWN = 3
 
 
@@ -54,7 +55,7 @@ def main(arguments: list[str] | None = None) -> int:
         healthy.check()
         for name in given.names or mutants:
             folder = Path(place) / name
-            found.append(_try(mutants[name], Copy(folder), healthy, tests=given.tests))
+            found.append(try_out(mutants[name], Copy(folder), healthy, tests=given.tests))
             print(_line(found[-1]), flush=True)
     caught = sum(bool(each.tests) for each in found)
     print(f"{caught} of {len(found)} mutants caught")
@@ -75,7 +76,8 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
-def _try(mutant: Mutant, copy: Copy, healthy: Copy, *, tests: list[str] | None) -> _Found:
+def try_out(mutant: Mutant, copy: Copy, healthy: Copy, *, tests: list[str] | None) -> _Found:
+    """Put a bug into a copy, and see which tests see it; `tests` in place of those it names."""
     started = time.monotonic()
     copy.run(apply_command(mutant))
     copy.check()

@@ -1,6 +1,6 @@
 """A copy of the tree in a folder of its own, changed at will, with tests that run in it.
 
-What is copied is what git tracks, as it is in the working tree. Knows no mutants.
+What is copied is what git does not ignore, as it is in the working tree. Knows no mutants.
 """
 
 from __future__ import annotations
@@ -57,15 +57,16 @@ class Copy:
         noted = self.folder / "failed-tests.txt"
         noted.unlink(missing_ok=True)
         plugin = ["-p", "tests.mutants.failures", "-p", "no:cacheprovider"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "pytest", "-q", "--tb=short", *plugin, *arguments],
-            cwd=self.folder,
-            env=self._environ(**{FILE: str(noted)}),
-            stdin=subprocess.DEVNULL,
-            stdout=(self.folder / "said.txt").open("ab"),
-            stderr=subprocess.STDOUT,
-            start_new_session=True,
-        )
+        with (self.folder / "said.txt").open("ab") as said:
+            process = subprocess.Popen(
+                [sys.executable, "-m", "pytest", "-q", "--tb=short", *plugin, *arguments],
+                cwd=self.folder,
+                env=self._environ(**{FILE: str(noted)}),
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
         try:
             process.wait(_LONGEST_RUN)
         except subprocess.TimeoutExpired:
@@ -89,7 +90,15 @@ class Copy:
 
 
 def _tracked() -> list[str]:
+    """Return the files of the repository, or of an unpacked source distribution."""
     done = subprocess.run(
-        ["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
     )
+    if done.returncode:
+        found = [path for path in ROOT.rglob("*") if path.is_file() and ".venv" not in path.parts]
+        return [str(path.relative_to(ROOT)) for path in found]
     return [name for name in done.stdout.split("\0") if name and (ROOT / name).is_file()]
