@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -203,3 +204,17 @@ def test_a_wrong_url_says_where_it_was_found(
 
     assert run(["doctor"]) == 2
     assert "PULPO_URL: no engine" in capsys.readouterr().err
+
+
+ROOT = Path(doctor.__file__).parents[2]
+SOURCES = [Path(doctor.__file__), ROOT / "pulpo/checkup.py", *ROOT.glob("pulpo/adapters/*/*.py")]
+NAMED = re.compile(r'\b(?:ok|note|warning|fault|_checked)\(\s*"([a-z-]+)"')
+CHECKS = sorted({name for file in SOURCES for name in NAMED.findall(file.read_text("utf-8"))})
+
+
+@pytest.mark.parametrize("name", CHECKS)
+def test_every_check_is_in_the_reference(name: str) -> None:
+    page = (ROOT / "docs/reference/cli.md").read_text(encoding="utf-8")
+    rows = [row for row in page.splitlines() if row.startswith("| `")]
+
+    assert any(f"`{name}`" in row.split("|")[1] for row in rows)
