@@ -15,6 +15,7 @@
     │   │   ├── JobTooBigError
     │   │   └── QueueDrainingError
     │   ├── QueueUnavailableError               nothing was sent
+    │   │   └── QueueUnusableError                  and waiting does not help
     │   ├── PublishUncertainError               sent, no answer: publish the same message again
     │   └── ProtocolError                       the queue answered what it must not
     ├── CodecError (ValueError)             the bytes'
@@ -53,6 +54,7 @@ __all__ = [
     "QueueError",
     "QueueFullError",
     "QueueUnavailableError",
+    "QueueUnusableError",
     "SignatureError",
     "TransientError",
     "UnknownJobTypeError",
@@ -136,6 +138,10 @@ class QueueDrainingError(NotAcceptedError):
 
 class QueueUnavailableError(QueueError):
     """The queue is out of reach; nothing was sent."""
+
+
+class QueueUnusableError(QueueUnavailableError):
+    """What is there is no queue for this pulpo, and will not become one; nothing was sent."""
 
 
 class PublishUncertainError(QueueError):

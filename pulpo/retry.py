@@ -50,9 +50,11 @@ class RetryPolicy:
 
     def is_transient(self, error: BaseException) -> bool:
         """Tell whether a run that ended with this error may be tried again."""
-        if isinstance(error, (FatalError, *self.fatal)):
+        # Of its type: an object may lie about its class, or raise when it is asked.
+        kind = type(error)
+        if issubclass(kind, (FatalError, *self.fatal)):
             return False
-        return isinstance(error, (TransientError, *self.transient))
+        return issubclass(kind, (TransientError, *self.transient))
 
     def allows(self, failures: int) -> bool:
         """Tell whether a job that has now failed so often may run again."""

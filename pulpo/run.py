@@ -28,7 +28,9 @@ class Run:
     __slots__ = (
         "attempt",
         "call",
+        "cut",
         "envelope",
+        "gone",
         "id",
         "isolated",
         "job",
@@ -53,8 +55,12 @@ class Run:
         self.queue: str = job.queue or envelope.queue
         #: Counts from 1: 1 + the failures so far.
         self.attempt: int = 1 + envelope.failures
-        #: True once the lease is lost: somebody else may run this job now.
+        #: True while the lease is lost, or not confirmed: somebody else may run this job now.
         self.lost = False
+        #: True once the queue has said that the lease is lost.
+        self.gone = False
+        #: True once pulpo has cancelled it for reasons of its own: no failure of the job.
+        self.cut = False
         self.started = 0.0
         self.started_at = 0.0
         self.call: Callable[[], object] | None = None

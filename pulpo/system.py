@@ -10,6 +10,7 @@ import ctypes
 import fcntl
 import mmap
 import os
+import resource
 import select
 import signal
 import struct
@@ -25,6 +26,7 @@ __all__ = [
     "FairLock",
     "FileLock",
     "Lease",
+    "PresenceLock",
     "SharedMoment",
     "Waker",
     "abandon_in_children",
@@ -34,6 +36,7 @@ __all__ = [
     "keep_for_ever",
     "kill_group",
     "open_standard_streams",
+    "resident_bytes",
     "wait_any",
 ]
 
@@ -163,6 +166,46 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(fd)
     return False
+
+
+class PresenceLock:
+    """A lock that many processes have at once, and that tells one of them whether it is alone.
+
+    SIGKILL sets it free. One thread at a time.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._fd = -1
+
+    def enter(self) -> None:
+        """Be there; waits while somebody who is alone makes use of that. Raises `OSError`."""
+        fd = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
+        try:
+            fcntl.flock(fd, fcntl.LOCK_SH)
+        except BaseException:
+            os.close(fd)
+            raise
+        self._fd = fd
+        abandon_in_children(self)
+
+    def is_last(self) -> bool:
+        """Tell whether nobody else is there; if so, nobody enters before `leave`."""
+        try:
+            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            fcntl.flock(self._fd, fcntl.LOCK_SH)  # what could not be raised is lost: flock(2)
+            return False
+        return True
+
+    def leave(self) -> None:
+        """Be there no more; does nothing where it is not."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    # A plain close: the presence is the parent's, by the open file that both share.
+    abandon = leave
 
 
 class FairLock:
@@ -328,6 +371,15 @@ def open_standard_streams() -> None:
                 os.close(nowhere)
         if getattr(sys, name) is None:
             setattr(sys, name, os.fdopen(fd, mode, closefd=False))
+
+
+def resident_bytes() -> int:
+    """Return how much memory this process uses, in bytes: now, or where nobody tells, at most."""
+    try:
+        return int(Path("/proc/self/statm").read_bytes().split()[1]) * mmap.PAGESIZE
+    except OSError:
+        most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        return most if sys.platform == "darwin" else most * 1024
 
 
 class SharedMoment:

@@ -5,6 +5,7 @@ A wrong value is a usage error that names the option. Nothing here opens anythin
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
@@ -16,7 +17,7 @@ from pulpo.errors import UsageError
 from pulpo.identity import MAX_PRIORITY, check_id, check_queue, check_type
 from pulpo.message import check_headers, check_moment
 
-__all__ = ["DURATION", "HEADER", "ID", "MOMENT", "PERIOD", "PRIORITY", "QUEUE", "TYPE"]
+__all__ = ["DURATION", "HEADER", "ID", "MOMENT", "PERIOD", "PRIORITY", "QUEUE", "SIZE", "TYPE"]
 
 Value = TypeVar("Value")
 
@@ -57,6 +58,18 @@ def _moment(text: str) -> datetime:
     return found
 
 
+def _size(text: str) -> int:
+    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMGT]i?)?B", text.strip())
+    if found is None:
+        raise UsageError(f"it must be like '300MB' or '1GiB': {text!r}")
+    number, prefix = found.groups()
+    base = 1024 if prefix and prefix.endswith("i") else 1000
+    size = int(float(number) * base ** (" KMGT".index(prefix[0].upper()) if prefix else 0))
+    if size < 1:
+        raise UsageError(f"it must be more than 0: {text!r}")
+    return size
+
+
 def _header(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
@@ -68,6 +81,7 @@ def _header(text: str) -> tuple[str, str]:
 DURATION = _checked(_duration)
 PERIOD = _checked(_period)
 MOMENT = _checked(_moment)
+SIZE = _checked(_size)
 QUEUE = _checked(check_queue)
 TYPE = _checked(check_type)
 ID = _checked(check_id)

@@ -10,7 +10,7 @@ import click
 
 from pulpo.cli.door import shared_url
 from pulpo.cli.load import load_parts
-from pulpo.cli.parameters import DURATION, QUEUE
+from pulpo.cli.parameters import DURATION, QUEUE, SIZE
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.configuration import find_settings
 from pulpo.loading import check_module_name
@@ -68,6 +68,18 @@ def _cores() -> int:
     help="Time for running jobs to finish when the worker stops.",
 )
 @click.option(
+    "--max-jobs",
+    type=click.IntRange(1),
+    metavar="N",
+    help="Replace each process before it takes more than N jobs.",
+)
+@click.option(
+    "--max-memory",
+    type=SIZE,
+    metavar="SIZE",
+    help="Replace a process that uses more memory, like 300MB or 1GiB.",
+)
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @target_options
@@ -82,6 +94,8 @@ def worker(
     async_slots: int,
     burst: bool,
     grace: float,
+    max_jobs: int | None,
+    max_memory: int | None,
     log_format: str,
 ) -> int:
     """Import modules and run the jobs of the types that they register.
@@ -107,6 +121,8 @@ def worker(
         async_slots=async_slots,
         burst=burst,
         grace=grace,
+        max_jobs=max_jobs,
+        max_memory=max_memory,
         log_format=log_format,
         verbose=target.verbose,
         isolate=(sys.executable, "-m", "pulpo", "sandbox", log_format, *modules),

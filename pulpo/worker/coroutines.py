@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 
 __all__ = ["CoroutinePool"]
 
+# At the very end, for tasks that were cancelled, in seconds.
+_LAST = 0.5
+
 
 class CoroutinePool:
     """Runs coroutines; the worker's loop thread calls everything here.
@@ -49,7 +52,8 @@ class CoroutinePool:
         for run in runs:
             run.taken = now
             self._runs[run] = None
-        self._event_loop().call_soon_threadsafe(self._start, runs)
+        loop = self._event_loop()
+        loop.call_soon_threadsafe(self._start, loop, runs)
 
     def take_finished(self) -> list[Finished]:
         """Return what has finished since the last call."""
@@ -65,10 +69,22 @@ class CoroutinePool:
     def interrupt(self, run: Run) -> None:
         """Cancel a run whose time is over; it may clean up, and swallow that too."""
         run.over_time = True
-        self.cancel(run)
+        self._tell(run)
 
     def cancel(self, run: Run) -> None:
-        """Cancel a run whose outcome nobody wants any more."""
+        """Cancel a run whose outcome nobody wants any more: it goes back."""
+        if run in self._runs:
+            run.cut = True
+            self._tell(run)
+
+    def cancel_all(self) -> bool:
+        """Cancel all runs, which go back; True if there were any that did not know yet."""
+        runs = [run for run in list(self._runs) if not run.cut]
+        for run in runs:
+            self.cancel(run)
+        return bool(runs)
+
+    def _tell(self, run: Run) -> None:
         if self._loop is not None:
             self._loop.call_soon_threadsafe(self._cancel, run)
 
@@ -77,9 +93,10 @@ class CoroutinePool:
         self._runs.pop(run, None)
 
     def stop(self) -> None:
-        """End the event loop, once nothing runs on it."""
-        if self._loop is not None and self._thread is not None:
-            self._loop.call_soon_threadsafe(self._loop.stop)
+        """End the event loop; what still runs on it is cancelled. Twice is once."""
+        loop, self._loop = self._loop, None
+        if loop is not None and self._thread is not None:
+            loop.call_soon_threadsafe(loop.stop)
             self._thread.join(1.0)
 
     def _event_loop(self) -> asyncio.AbstractEventLoop:
@@ -101,13 +118,17 @@ class CoroutinePool:
         try:
             loop.run_forever()
         finally:
+            tasks = asyncio.all_tasks(loop)
+            for task in tasks:
+                task.cancel()
+            if tasks:
+                loop.run_until_complete(asyncio.wait(tasks, timeout=_LAST))
             loop.run_until_complete(loop.shutdown_asyncgens())
             loop.close()
 
-    def _start(self, runs: Sequence[Run]) -> None:
-        assert self._loop is not None
+    def _start(self, loop: asyncio.AbstractEventLoop, runs: Sequence[Run]) -> None:
         for run in runs:
-            self._runs[run] = self._loop.create_task(self._run(run))
+            self._runs[run] = loop.create_task(self._run(run))
 
     def _cancel(self, run: Run) -> None:
         task = self._runs.get(run)
@@ -136,4 +157,4 @@ class CoroutinePool:
 def _was_cancelled(result: object) -> bool:
     import asyncio  # noqa: PLC0415
 
-    return isinstance(result, Raised) and isinstance(result.error, asyncio.CancelledError)
+    return type(result) is Raised and issubclass(type(result.error), asyncio.CancelledError)

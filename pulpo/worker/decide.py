@@ -66,6 +66,7 @@ class Verdict:
     reason: str = ""
 
 
+_SPOKEN = (Raised, Retry, Snooze, Bury, Cancel)
 SUCCESS = Verdict(Ending.SUCCESS, Verb.DELETE)
 EXPIRED = Verdict(Ending.EXPIRED, Verb.DELETE, reason="expired before it was run")
 RELEASED = Verdict(Ending.RELEASED, Verb.RELEASE)
@@ -78,10 +79,21 @@ def decide(
     """Return what becomes of a job whose handler returned a value or `Raised` an error.
 
     `failures` are those before this run, `spread` is -1.0 to 1.0, `at_least` the shortest delay
-    before another run, in seconds.
+    before another run, in seconds. Whatever objects a handler returned or raised, this does not
+    raise.
     """
-    if result is None:  # nearly always
+    if result is None or not issubclass(type(result), _SPOKEN):  # nearly always
         return SUCCESS
+    try:
+        return _read(result, policy, failures, spread, at_least)
+    except BaseException as odd:  # noqa: BLE001  # the code of the user's own objects
+        reason = f"its outcome cannot be read: {type(odd).__name__} was raised in it"
+        return _bury(reason, reason, failures + 1)
+
+
+def _read(
+    result: object, policy: RetryPolicy, failures: int, spread: float, at_least: float
+) -> Verdict:
     match result:
         case Raised(error):
             return _after_error(error, policy, failures + 1, spread, at_least)
@@ -165,11 +177,13 @@ def _after_error(
     if not policy.is_transient(error):
         return _bury(text, as_line(text), failures)
     given: float | None = None
-    if isinstance(error, TransientError) and error.delay is not None:
+    if issubclass(type(error), TransientError):
         try:
-            given = _bounded(error.delay)
-        except ValueError as wrong:
-            text = f"{text}\n{wrong}"
+            # A subclass may have forgotten its parent's __init__, or have an odd idea of a delay.
+            wanted = getattr(error, "delay", None)
+            given = None if wanted is None else _bounded(wanted)
+        except BaseException as wrong:  # noqa: BLE001  # a property is the user's code as well
+            text = f"{text}\nits delay: {as_line(tell(wrong))}"
     return _retry(error, text, policy, failures, spread, at_least, given)
 
 

@@ -32,10 +32,8 @@ def execute(run: Run, clock: Clock) -> Finished:
     result: object
     try:
         result = run.call()  # type: ignore[misc]  # opened runs have a call
-        if isinstance(result, CoroutineType):
-            # Nobody would await it: a job deleted as done of which no line has run.
-            result.close()
-            result = Raised(WrongTypeError(f"{run.type!r} returned a coroutine; use async def"))
+        if result is not None:
+            result = _awaited_by_nobody(run, result)
     except BaseException as error:  # noqa: BLE001  # SystemExit too must not end the worker
         result = Raised(error)
     finally:
@@ -50,9 +48,23 @@ async def execute_async(run: Run, clock: Clock) -> Finished:
     result: object
     try:
         result = await cast(Awaitable[object], run.call())  # type: ignore[misc]
+        if result is not None:
+            result = _awaited_by_nobody(run, result)
     except BaseException as error:  # noqa: BLE001  # a cancelled task as well has a verdict
         result = Raised(error)
     return Finished(run, result, clock.monotonic())
+
+
+def _awaited_by_nobody(run: Run, result: object) -> object:
+    """Return a handler's result, or the error that it is a coroutine.
+
+    By its type: a value of the user's is not asked, since it may lie about its class, or raise.
+    """
+    if not issubclass(type(result), CoroutineType):
+        return result
+    # A job deleted as done of which no line has run.
+    cast("CoroutineType[object, object, object]", result).close()
+    return Raised(WrongTypeError(f"{run.type!r} returned a coroutine; use async def"))
 
 
 def _begin(run: Run, clock: Clock) -> None:

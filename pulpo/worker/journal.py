@@ -132,9 +132,14 @@ class _Text(logging.Formatter):
         where = f" id={run.id}" if run is not None else ""
         text = escape(record.getMessage())
         if record.exc_info:
-            text += "\n" + self.formatException(record.exc_info)
+            text += _indented(self.formatException(record.exc_info))
         shown = moment.replace("+00:00", "Z")
-        return f"{shown} {record.levelname:<7} {record.name}{where} {text}"
+        return f"{shown} {record.levelname:<7} {escape(record.name)}{where} {text}"
+
+
+def _indented(text: str) -> str:
+    """Return lines below the line of a log record, none of which can be taken for another one."""
+    return "".join(f"\n    {escape(line)}" for line in text.split("\n"))
 
 
 class _Json(logging.Formatter):

@@ -15,7 +15,7 @@ __all__ = ["due", "lease", "over_time", "overdue"]
 
 def due(runs: Iterable[Run], now: float) -> list[Run]:
     """Return the runs whose lease is a third over: two more tries before it ends."""
-    return [run for run in runs if not run.lost and now - run.renewed >= lease(run) / 3]
+    return [run for run in runs if not run.gone and now - run.renewed >= lease(run) / 3]
 
 
 def overdue(run: Run, now: float) -> bool:

@@ -8,28 +8,29 @@ values. It does not know which queue it works on, which process it is in, or wha
 
 from __future__ import annotations
 
+import os
 import random
 import threading
-from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from collections.abc import Callable
 
 from pulpo.adapter import QueueAdapter
 from pulpo.clock import Clock
-from pulpo.errors import QueueError
-from pulpo.job import Capabilities, Job, Settlement
+from pulpo.errors import QueueError, QueueUnusableError
+from pulpo.job import Capabilities, Job
 from pulpo.run import Run
 from pulpo.system import SharedMoment
 from pulpo.worker.coroutines import CoroutinePool
-from pulpo.worker.decide import LOST, RELEASED, Raised, Verdict, decide
+from pulpo.worker.decide import RELEASED, Raised, Verdict, decide
 from pulpo.worker.execute import Finished
 from pulpo.worker.groups import GroupRow
+from pulpo.worker.intake import Intake
 from pulpo.worker.isolation import Isolation, Judgement
 from pulpo.worker.journal import Journal
-from pulpo.worker.opening import open_job
 from pulpo.worker.outage import Outage
-from pulpo.worker.rewrite import settlement
+from pulpo.worker.recycling import Recycling
 from pulpo.worker.room import Room
 from pulpo.worker.settings import WorkerParts, WorkerSettings
+from pulpo.worker.settling import Settling
 from pulpo.worker.suspects import Suspicion
 from pulpo.worker.threads import ThreadPool
 from pulpo.worker.watch import Watch
@@ -51,15 +52,6 @@ SETTLING_LAST = 1.0
 _UNASKED = Capabilities(engine="", max_body=0)
 
 
-class Judged(NamedTuple):
-    """A run with its verdict, on its way to the queue."""
-
-    run: Run
-    verdict: Verdict
-    settlement: Settlement
-    seconds: float
-
-
 class Worker:
     """Drives one adapter, in the thread that calls `run`.
 
@@ -79,7 +71,6 @@ class Worker:
         groups: GroupRow | None = None,
     ) -> None:
         self._adapter = adapter
-        self._parts = parts
         self._settings = settings
         self._clock = clock
         self._journal = journal
@@ -88,38 +79,67 @@ class Worker:
         self._coroutines = CoroutinePool(settings.async_slots, clock, adapter.wake)
         self._room = Room(parts.registry, settings, self._threads, self._coroutines)
         self._watch = Watch(adapter, clock, self._threads, self._coroutines)
-        self._suspicion = Suspicion(adapter, last_death, started=clock.monotonic())
         groups = groups or GroupRow.alone(settings.threads)
         self._isolation = Isolation(settings.isolate, clock, groups)
-        self._judged: list[Judged] = []
+        self._settling = Settling(parts.codec, self._watch, journal)
+        self._intake = Intake(
+            parts,
+            clock,
+            threads=self._threads,
+            coroutines=self._coroutines,
+            room=self._room,
+            watch=self._watch,
+            settling=self._settling,
+            suspicion=Suspicion(adapter, last_death, started=clock.monotonic()),
+            isolation=self._isolation if settings.isolate else None,
+        )
+        self._recycling = Recycling(settings)
         self._stopped = threading.Event()
         self._end: float | None = None
         self._drained = False
         self._outage = Outage(clock, journal, beat)
         self._engine = _UNASKED
-        #: True once it has stopped by itself, because a run of it cannot be ended.
+        #: True once it has stopped by itself: a run of it cannot be ended, or it has done enough.
         self.retired = False
 
     def run(self) -> list[Job]:
         """Work until `stop`, or in a burst until nothing is ready.
 
         Returns the jobs that still ran when the grace was over: they go back to the queue by the
-        end of this process, and only so, or a second run would start beside them.
-        Raises `QueueUnavailableError` where a burst cannot reach its queue; else it waits for it.
+        end of this process, and only so, or a second run would start beside them; or `linger`.
+        Raises `QueueUnusableError` where waiting for the queue is in vain, and
+        `QueueUnavailableError` where a burst cannot reach it; else it waits.
         """
-        while not self._is_over():
+        self._turn_until(self._is_over)
+        return [run.job for run in self._watch.held.values()]
+
+    def linger(self) -> None:
+        """After a `run` that returned jobs: keep their leases, and settle each as its run ends.
+
+        For a process that does not end now. Takes as long as the runs do.
+        """
+        self._turn_until(lambda: not self._watch.held)
+
+    def _turn_until(self, is_over: Callable[[], bool]) -> None:
+        while not is_over():
             self._beat()
             try:
                 self.tick()
                 self._outage.is_over()
             except QueueError as error:
-                if self._settings.burst and self._outage.is_the_first_word(error):
+                if self._is_hopeless(error):
                     raise
                 self._drained = False
                 self._outage.wait(error, self._stopped)
-        self._threads.stop()
-        self._coroutines.stop()
-        return [run.job for run in self._watch.held.values()]
+        if not self._watch.held:
+            self._threads.stop()
+            self._coroutines.stop()
+
+    def _is_hopeless(self, error: QueueError) -> bool:
+        """Tell whether waiting would be in vain, or is not wanted."""
+        if isinstance(error, QueueUnusableError) and not self._watch.held:
+            return True
+        return self._settings.burst and self._outage.is_the_first_word(error)
 
     def stop(self) -> None:
         """Reserve nothing more, let what runs finish within the grace; any thread or signal."""
@@ -130,18 +150,23 @@ class Worker:
         """Settle what has finished, reserve what there is room for, start it."""
         if self._engine is _UNASKED:
             self._engine = self._adapter.capabilities
+            self._settling.max_body = self._engine.max_body
         self._judge_finished()
         self._look_after_running()
+        self._retire_when_due()
         queues, limit = ((), 0) if self._is_stopping() else self._room.now()
+        limit = self._recycling.within(limit)
         patience = self._patience()
         answers, jobs = self._adapter.exchange(
-            [judged.settlement for judged in self._judged], queues, limit=limit, timeout=patience
+            self._settling.offers(), queues, limit=limit, timeout=patience
         )
-        self._note(answers)
-        self._start(jobs)
+        self._settling.note(answers)
+        if jobs:
+            self._recycling.took(len(jobs))
+            self._intake.take(jobs, self._engine)
         # A wait that ended without a job says only that none has come yet; a question without a
         # wait is answered.
-        self._drained = not jobs and not patience
+        self._drained = not jobs and not patience and limit > 0
         self._journal.flush()
 
     def _judge_finished(self) -> None:
@@ -155,19 +180,8 @@ class Worker:
         run, result, ended = finished
         if not self._watch.is_held(run):
             return
-        if isinstance(result, Judgement):
-            verdict = result.verdict
-        elif run.lost and run.job_type.is_async and isinstance(result, Raised):
-            # Cancelled by us, which is no failure: handed back, should the queue still let us.
-            verdict = RELEASED
-        else:
-            result = self._watch.seen_through(run, result)
-            verdict = _decided(run, result, at_least=self._engine.delay_unit)
-        self._judge(run, verdict, ended - run.started)
-
-    def _judge(self, run: Run, verdict: Verdict, seconds: float = 0.0) -> None:
-        told = settlement(run, verdict, self._parts.codec, max_body=self._engine.max_body)
-        self._judged.append(Judged(run, verdict, told, seconds))
+        verdict = _verdict(run, self._watch.seen_through(run, result), self._engine.delay_unit)
+        self._settling.judge(run, verdict, ended - run.started if run.started else 0.0)
 
     def _look_after_running(self) -> None:
         """Renew leases, end runs whose time is over, hand back what is stuck behind slow ones."""
@@ -177,23 +191,36 @@ class Worker:
             self._threads.nudge(self._threads.waiting)
             for run in self._threads.take_back(now - STUCK):
                 self._room.learn_slow()
-                self._judge(run, RELEASED)
+                self._settling.judge(run, RELEASED)
         if not self._watch.is_due(now):
             return
         self._watch.renew(now)
         for run, error in self._watch.past_saving(now):
             # The thread is lost, and the process with it: the next run waits until it is gone.
             verdict = _decided(run, error, at_least=self._settings.grace)
-            self._judge(run, verdict, now - run.started)
+            self._settling.judge(run, verdict, now - run.started)
             self._journal.say(
                 "ERROR", "stuck", type=run.type, id=run.id, reason="replacing process"
             )
-            self.retired = True
-            self._stopped.set()
+            self._retire()
+
+    def _retire_when_due(self) -> None:
+        """Stop by itself once this process has done enough."""
+        if not self._recycling.is_wanted or self._stopped.is_set():
+            return
+        is_idle = not self._watch.held and not self._settling
+        reason = self._recycling.reason(self._clock.monotonic(), is_idle=is_idle)
+        if reason:
+            self._journal.say("INFO", "recycling", pid=os.getpid(), reason=reason)
+            self._retire()
+
+    def _retire(self) -> None:
+        self.retired = True
+        self._stopped.set()
 
     def _patience(self) -> float:
         """Return how long to wait for a job or for a result, in seconds."""
-        if self._judged:
+        if self._settling:
             return SETTLING
         if self._threads.waiting:
             return 0.002
@@ -201,62 +228,37 @@ class Worker:
             return BUSY
         return 0.0 if self._settings.burst or self._is_stopping() else IDLE
 
-    def _note(self, answers: Sequence[bool | QueueError]) -> None:
-        """Report what was settled; keep what nobody knows yet, to offer it again first."""
-        unknown: list[Judged] = []
-        for judged, answer in zip(self._judged, answers, strict=True):
-            if isinstance(answer, QueueError):
-                unknown.append(judged)
-                continue
-            self._watch.end(judged.run)
-            verdict = judged.verdict if answer else LOST
-            self._journal.ended(judged.run, verdict, judged.seconds)
-        self._judged = unknown
-
-    def _start(self, jobs: Sequence[Job]) -> None:
-        if not jobs:
-            return
-        now, wall, spread = self._clock.monotonic(), self._clock.wall(), random.uniform(-1, 1)
-        codec, registry = self._parts.codec, self._parts.registry
-        plain: list[Run] = []
-        coroutines: list[Run] = []
-        plain_room, async_room = self._room.left()
-        suspects = self._suspicion.among(jobs, self._engine, now) if self._settings.isolate else ()
-        for job in jobs:
-            run, verdict = open_job(job, codec, registry, now=wall, spread=spread)
-            self._watch.begin(run, now)
-            if job.number in suspects:
-                # A thread of ours waits for it, so a suspect takes a slot like any other job.
-                self._isolation.take(run, self._engine.delay_unit)
-            is_async = run.job_type.is_async and not run.isolated
-            chosen, room = (coroutines, async_room) if is_async else (plain, plain_room)
-            if verdict is None and len(chosen) < room:
-                chosen.append(run)
-            else:
-                # No room: another queue of the same flight has filled the pool meanwhile.
-                self._judge(run, verdict or RELEASED)
-        if plain:
-            self._threads.submit(plain, wake=self._room.hands_for(len(plain)))
-        if coroutines:
-            self._coroutines.submit(coroutines)
-
     def _is_stopping(self) -> bool:
         """Notice that the worker was told to stop; hand back at once what has not begun."""
         if self._end is None and self._stopped.is_set():
             self._end = self._clock.monotonic() + self._settings.grace
             for run in self._threads.take_back(float("inf")):
-                self._judge(run, RELEASED)
+                self._settling.judge(run, RELEASED)
         return self._end is not None
 
     def _is_over(self) -> bool:
-        idle = not self._watch.held and not self._judged
+        idle = not self._watch.held and not self._settling
         if self._is_stopping():
             assert self._end is not None
             now = self._clock.monotonic()
-            if now >= self._end and self._isolation.end():
+            if now >= self._end and self._cut_short():
                 self._end = now + SETTLING_LAST  # for handing back what ran there
             return not self._watch.held or now >= self._end
         return self._settings.burst and idle and self._drained
+
+    def _cut_short(self) -> bool:
+        """End the runs that can be ended; True if there were any, the first time."""
+        boxes = self._isolation.end()
+        return self._coroutines.cancel_all() or boxes
+
+
+def _verdict(run: Run, result: object, delay_unit: float) -> Verdict:
+    if type(result) is Judgement:
+        return result.verdict
+    if run.cut and type(result) is Raised:
+        # Cancelled by us, which is no failure: handed back, should the queue still let us.
+        return RELEASED
+    return _decided(run, result, at_least=delay_unit)
 
 
 def _decided(run: Run, result: object, *, at_least: float) -> Verdict:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 from pulpo.registry import Registry
+from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.execute import Finished
 from pulpo.worker.settings import WorkerSettings
@@ -41,6 +42,8 @@ class Room:
             own.setdefault(job_type.queue, set()).add(job_type.is_async)
         #: For each queue, whether plain and whether async handlers are to be expected.
         self._kinds = {queue: own.get(queue, every) for queue in self.queues}
+        #: Queues with a suspect for which there was no thread.
+        self._blocked: set[str] = set()
         self._seconds = AHEAD
 
     def now(self) -> tuple[tuple[str, ...], int]:
@@ -53,7 +56,11 @@ class Room:
             queue: min(coroutine if kind else plain for kind in kinds)
             for queue, kinds in self._kinds.items()
         }
-        open_queues = tuple(queue for queue, room in rooms.items() if room > 0)
+        if self._blocked and plain > 0:
+            self._blocked.clear()
+        open_queues = tuple(
+            queue for queue, room in rooms.items() if room > 0 and queue not in self._blocked
+        )
         return open_queues, min((rooms[queue] for queue in open_queues), default=0)
 
     def left(self) -> tuple[int, int]:
@@ -68,6 +75,16 @@ class Room:
     def hands_for(self, count: int) -> int:
         """Return how many threads to wake for so many runs."""
         return min(max(math.ceil(count * self._seconds / WORTH_A_THREAD), 1), count)
+
+    def had_none(self, run: Run) -> None:
+        """A reserved job found no slot and goes back: it must not be reserved again at once."""
+        if run.isolated:
+            # A suspect, in a thread whatever its type: that queue waits for the next free one.
+            self._blocked.add(run.queue)
+        else:
+            # Of a kind that none of the queue's own types is: there will be more.
+            kinds = self._kinds.get(run.queue, set())
+            self._kinds[run.queue] = kinds | {run.job_type.is_async}
 
     def learn(self, finished: Finished) -> None:
         """Take the length of a run into account."""

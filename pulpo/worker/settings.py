@@ -20,7 +20,8 @@ class WorkerSettings:
     `async_slots` coroutines run at once. `grace` is how many seconds running jobs have to finish
     when the worker stops. `burst`: stop when nothing is ready. `log_format` is `text` or `json`.
     `isolate` is the command, to be followed by a descriptor's number, that starts a process for
-    suspects; without it they run like every other job.
+    suspects; without it they run like every other job. After about `max_jobs` jobs, never more, or
+    with more than `max_memory` bytes in use, a process ends and is replaced.
     """
 
     queues: tuple[str, ...] = ()
@@ -31,6 +32,8 @@ class WorkerSettings:
     log_format: str = "text"
     verbose: bool = False
     isolate: tuple[str, ...] = ()
+    max_jobs: int | None = None
+    max_memory: int | None = None
 
     def __post_init__(self) -> None:
         for name in ("threads", "async_slots"):

@@ -23,14 +23,14 @@ MOST_LINES = 25
 
 def tell(error: BaseException) -> str:
     """Return an error with its traceback, from the handler's own frames on."""
-    # The first frames are pulpo's call of the handler: they say nothing to its author.
-    own = error.__traceback__
-    while own is not None and own.tb_frame.f_globals.get("__name__") in _OURS:
-        own = own.tb_next
     try:
+        # The first frames are pulpo's call of the handler: they say nothing to its author.
+        own = error.__traceback__
+        while own is not None and own.tb_frame.f_globals.get("__name__") in _OURS:
+            own = own.tb_next
         text = "".join(traceback.format_exception(type(error), error, own or error.__traceback__))
         words = "".join(traceback.format_exception_only(error))
-    except Exception as second:  # noqa: BLE001  # an exception's own __str__ may raise
+    except BaseException as second:  # noqa: BLE001  # an exception's own attributes may raise
         text = words = f"{type(error).__name__} (its text raised {type(second).__name__})"
     return _tail(_with_short_words(clean(text.rstrip()), clean(words.rstrip())))
 

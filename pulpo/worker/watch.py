@@ -5,12 +5,12 @@ Renews and interrupts; which verdict a run gets for that is decided in the loop.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from pulpo.adapter import QueueAdapter
 from pulpo.clock import Clock
 from pulpo.duration import as_text
-from pulpo.errors import JobTimeoutError
+from pulpo.errors import JobTimeoutError, QueueError
 from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.decide import Raised
@@ -71,13 +71,23 @@ class Watch:
         runs = due(self.held.values(), now)
         if not runs:
             return
-        for run, answer in zip(runs, self._adapter.touch([run.job for run in runs]), strict=True):
+        for run, answer in zip(runs, self._touch(runs), strict=True):
             if answer is True:
                 run.renewed = now
+                run.lost = False
             elif answer is False or overdue(run, now):
+                # Where nobody answered, the queue may still have it for us: it is asked again.
+                run.gone = answer is False
                 run.lost = True
                 # A thread can't be told; a coroutine can spare itself the rest.
                 self._coroutines.cancel(run)
+
+    def _touch(self, runs: Sequence[Run]) -> Sequence[bool | QueueError]:
+        try:
+            return self._adapter.touch([run.job for run in runs])
+        except QueueError as error:
+            # Out of reach: time limits hold all the same, so nothing else here may be missed.
+            return [error] * len(runs)
 
     def past_saving(self, now: float) -> Iterator[tuple[Run, Raised]]:
         """Tell runs that are over their time to end; yield those that were told and did not."""
@@ -93,7 +103,7 @@ class Watch:
 
     def seen_through(self, run: Run, result: object) -> object:
         """Return a result; an error of a run that was told to end is that of its time limit."""
-        if not run.over_time or not isinstance(result, Raised):
+        if not run.over_time or type(result) is not Raised:
             return result
         error = _timed_out(run)
         # Where it was when its time was over, which is what its author wants to know.

@@ -229,3 +229,61 @@ def test_no_coroutine_no_thread() -> None:
     assert (pool.take_finished(), pool.running(), pool.in_hand) == ([], [], 0)
     assert set(threading.enumerate()) == before
     pool.stop()
+
+
+def test_what_still_runs_at_the_very_end_may_clean_up(pool: CoroutinePool) -> None:
+    begun, cleaned = threading.Event(), threading.Event()
+
+    async def sleeps() -> None:
+        try:
+            begun.set()
+            await asyncio.sleep(60)
+        finally:
+            cleaned.set()
+
+    pool.submit([run_of(sleeps, is_async=True)])
+    assert begun.wait(10)
+
+    pool.stop()
+
+    assert cleaned.wait(10)
+    pool.stop()  # twice is once
+
+
+def test_one_that_swallows_its_end_does_not_keep_the_pool_from_stopping(
+    pool: CoroutinePool,
+) -> None:
+    begun, go = threading.Event(), threading.Event()
+
+    async def stays() -> None:
+        begun.set()
+        while not go.is_set():
+            try:
+                await asyncio.sleep(0.01)
+            except asyncio.CancelledError:
+                continue
+
+    pool.submit([run_of(stays, is_async=True)])
+    assert begun.wait(10)
+
+    pool.stop()
+    go.set()
+
+
+def test_all_are_told_to_end_once() -> None:
+    pool, begun = CoroutinePool(10, SystemClock(), lambda: None), threading.Semaphore(0)
+
+    async def sleeps() -> None:
+        begun.release()
+        await asyncio.sleep(60)
+
+    runs = [run_of(sleeps, number=n, is_async=True) for n in range(3)]
+    pool.submit(runs)
+    assert all(begun.acquire(timeout=10) for _ in runs)
+
+    assert pool.cancel_all()
+    assert not pool.cancel_all()
+
+    assert len(collect(pool, 3)) == 3
+    assert all(run.cut and not run.over_time for run in runs)
+    pool.stop()

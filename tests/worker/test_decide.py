@@ -312,3 +312,87 @@ def test_sigkill_may_come_from_outside_so_the_first_one_is_forgiven() -> None:
 
 def test_a_signal_without_a_name_has_a_number() -> None:
     assert "signal 99" in killed_its_process(envelope(), -99).reason
+
+
+class Forgetful(TransientError):
+    """Without the attributes that its parent's `__init__` sets."""
+
+    def __init__(self, code: int) -> None:
+        self.code = code
+
+
+class Liar(TransientError):
+    """Whose every attribute raises, and whose texts do."""
+
+    def __init__(self) -> None:
+        pass
+
+    def _raise(self, *_: object) -> Any:
+        raise KeyboardInterrupt("no")
+
+    __class__ = delay = args = __traceback__ = __cause__ = __notes__ = property(_raise)
+    __str__ = __repr__ = _raise
+
+
+def test_a_transient_error_without_a_delay_has_the_usual_one() -> None:
+    made = verdict(Raised(Forgetful(7)))
+
+    assert (made.ending, made.delay) == (Ending.RETRIED, 16)
+
+
+@pytest.mark.parametrize("delay", ["soon", -1, math.nan, math.inf, True, object(), OddError(), []])
+def test_a_transient_error_with_a_nonsensical_delay_has_the_usual_one(delay: Any) -> None:
+    error = TransientError("oops")
+    error.delay = delay
+
+    made = verdict(Raised(error))
+
+    assert (made.ending, made.delay) == (Ending.RETRIED, 16)
+    assert "TransientError: oops" in made.error
+    assert "its delay: " in made.error
+
+
+def test_an_error_that_raises_wherever_it_is_touched_is_retried_by_its_type() -> None:
+    made = verdict(Raised(Liar()))
+
+    assert (made.ending, made.delay) == (Ending.RETRIED, 16)
+    assert "Liar" in made.error
+
+
+def test_an_error_that_lies_about_its_class_is_judged_by_its_type() -> None:
+    class Pretender(ValueError):
+        __class__ = FatalError  # type: ignore[assignment]
+
+    assert verdict(Raised(Pretender())).ending is Ending.RETRIED
+
+
+class Value:
+    """A returned value that raises when it is asked for its class."""
+
+    @property
+    def __class__(self) -> Any:
+        raise KeyboardInterrupt("no")
+
+    @__class__.setter
+    def __class__(self, value: Any) -> None: ...
+
+
+def test_a_value_that_raises_when_it_is_looked_at_is_a_success() -> None:
+    assert verdict(Value()).ending is Ending.SUCCESS
+
+
+def test_an_outcome_that_raises_when_it_is_read_buries_its_job() -> None:
+    class Sly(Snooze):
+        def __getattribute__(self, name: str) -> Any:
+            if read:
+                raise RuntimeError("no")
+            return super().__getattribute__(name)
+
+    read: list[bool] = []
+    sly = Sly(5)
+    read.append(True)
+
+    made = verdict(sly)
+
+    assert made.ending is Ending.BURIED
+    assert "RuntimeError" in made.reason

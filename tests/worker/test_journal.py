@@ -170,6 +170,25 @@ def test_what_a_handler_logs_names_its_job(capsys: pytest.CaptureFixture[str]) -
         assert "ValueError: oops" in logged(capsys, inside=True, error=True)
 
 
+def test_a_logged_traceback_forges_no_line_and_drives_no_terminal(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    with bare_root():
+        log_format("text", verbose=False)
+        try:
+            raise ValueError("\x1b[2J\r\n2026-01-01T00:00:00.000Z INFO    success   forged id=1")
+        except ValueError:
+            logging.getLogger("shop\x1b").exception("it failed")
+    first, *below = capsys.readouterr().err.splitlines()
+
+    assert first.endswith("shop\\x1b it failed")
+    assert all(line.startswith("    ") and line.isprintable() for line in below)
+    assert below[-2:] == [
+        "    ValueError: \\x1b[2J\\r",
+        "    2026-01-01T00:00:00.000Z INFO    success   forged id=1",
+    ]
+
+
 def test_what_a_handler_logs_is_one_json_object_a_line(capsys: pytest.CaptureFixture[str]) -> None:
     with bare_root():
         log_format("json", verbose=False)

@@ -14,11 +14,18 @@ def test_a_lease_is_due_when_a_third_of_it_is_over() -> None:
     assert due([run], 120.0) == [run]
 
 
-def test_a_lost_lease_is_never_due() -> None:
+def test_a_lease_that_the_queue_calls_lost_is_never_due() -> None:
+    run = run_of()
+    run.lost = run.gone = True
+
+    assert due([run], 1e9) == []
+
+
+def test_a_lease_that_nobody_confirmed_is_asked_for_again() -> None:
     run = run_of()
     run.lost = True
 
-    assert due([run], 1e9) == []
+    assert due([run], 1e9) == [run]
 
 
 def test_a_lease_that_was_not_confirmed_for_its_whole_length_is_overdue() -> None:

@@ -12,7 +12,7 @@ import pytest
 
 import pulpo
 from pulpo import Bury, Cancel, Pulpo, Retry, Snooze
-from pulpo.errors import PublishUncertainError, QueueUnavailableError
+from pulpo.errors import PublishUncertainError, QueueUnavailableError, QueueUnusableError
 from pulpo.job import JobState, Verb
 from tests.worker.stage import Stage, until
 
@@ -440,3 +440,58 @@ def test_a_run_that_cannot_be_ended_is_settled_and_costs_the_worker(make_stage: 
     assert found is not None
     assert found.due > 40  # the grace: until then this process may still run it
     until(lambda: not stage.worker._threads.in_hand)
+
+
+def test_async_jobs_in_a_queue_of_plain_types_wait_where_they_are(make_stage: Make) -> None:
+    stage, go = make_stage(burst=False, async_slots=1, queues=("default",)), threading.Event()
+
+    @stage.app.job(type="plain")
+    def plain() -> None: ...
+
+    @stage.app.job(type="slow", queue="elsewhere")
+    async def slow() -> None:
+        await asyncio.to_thread(go.wait, 10)
+
+    for _ in range(3):
+        slow.using(queue="default").delay()
+    stage.tick_until(lambda: stage.worker._coroutines.running(), "one runs")
+    for _ in range(10):
+        stage.worker.tick()
+
+    released = stage.endings.count("released")
+    assert released <= 2
+    go.set()
+    stage.tick_until(lambda: stage.endings.count("success") == 3, "all done")
+
+
+def test_coroutines_that_outlast_the_grace_are_cancelled_and_go_back(make_stage: Make) -> None:
+    stage, cleaned = make_stage(burst=False, grace=10.0), threading.Event()
+
+    @stage.app.job(type="sleeps", retries=0)
+    async def sleeps() -> None:
+        try:
+            await asyncio.sleep(600)
+        finally:
+            cleaned.set()
+
+    ref = sleeps.delay()
+    stage.tick_until(lambda: stage.worker._coroutines.running(), "it runs")
+    stage.worker.stop()
+    stage.worker.tick()
+    assert not stage.worker._is_over()
+    stage.clock.advance(10.5)
+
+    assert not stage.worker._is_over()
+    stage.tick_until(stage.worker._is_over, "its end")
+
+    assert cleaned.is_set()
+    assert (stage.endings, stage.state(ref.id)) == (["released"], "ready")
+
+
+@pytest.mark.parametrize("burst", [True, False])
+def test_a_queue_that_will_never_be_one_is_not_waited_for(make_stage: Make, burst: bool) -> None:
+    stage = make_stage(burst=burst)
+    stage.adapter.refuse = QueueUnusableError("no queue")
+
+    with pytest.raises(QueueUnusableError):
+        stage.worker.run()

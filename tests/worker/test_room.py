@@ -138,3 +138,33 @@ def test_a_run_that_waits_takes_room_as_one_that_runs() -> None:
     assert made.left()[0] == 0
     assert threads.take_back(float("inf")) == runs[::-1]
     assert made.left()[0] == 2
+
+
+def test_a_queue_that_turns_out_to_hold_async_jobs_has_the_room_of_both_pools() -> None:
+    found, _, coroutines = room(queues=("plain",))
+    coroutines.in_hand = 10
+    assert "plain" in found.now()[0]
+
+    stranger = run_of(is_async=True)
+    stranger.queue = "plain"
+    found.had_none(stranger)
+
+    assert found.now()[0] == ()
+    coroutines.in_hand = 9
+    assert found.now() == (("plain",), 1)
+
+
+def test_a_suspect_without_a_thread_lets_its_queue_wait_for_one() -> None:
+    found, plain, _ = room(queues=("async",))
+    plain.in_hand = 4
+    assert found.now() == (("async",), 10)
+
+    suspect = run_of(is_async=True)
+    suspect.queue, suspect.isolated = "async", True
+    found.had_none(suspect)
+
+    assert found.now() == ((), 0)
+    plain.in_hand = 3
+    assert found.now() == (("async",), 10)
+    plain.in_hand = 4
+    assert found.now() == (("async",), 10)  # nothing of it waits for a thread any more

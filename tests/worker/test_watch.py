@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 
 from pulpo.clock import ManualClock
+from pulpo.errors import QueueUnavailableError
 from pulpo.job import Job
 from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
@@ -109,9 +110,12 @@ class Touches:
 
     def __init__(self) -> None:
         self.answer: object = True
+        self.error: Exception | None = None
         self.asked: list[list[int]] = []
 
     def touch(self, jobs: Sequence[Job]) -> list[object]:
+        if self.error is not None:
+            raise self.error
         self.asked.append([job.number for job in jobs])
         return [self.answer for _ in jobs]
 
@@ -263,3 +267,60 @@ def test_a_suspect_keeps_its_time_in_its_own_process(watched: Watched) -> None:
 
     assert (watched.given_up(), run.over_time) == ([], False)
     go.set()
+
+
+def test_a_lease_that_is_confirmed_after_all_is_ours_again(make_stage: Make) -> None:
+    stage, go = make_stage(burst=False), threading.Event()
+    ref = held(stage, go, ttr=90)
+    stage.adapter.touch_answer = QueueUnavailableError("no answer")
+    (run,) = stage.worker._watch.held.values()
+    for _ in range(4):
+        stage.clock.advance(29)
+        stage.worker.tick()
+    assert run.lost
+
+    stage.adapter.touch_answer = True
+    stage.clock.advance(1)
+    stage.worker.tick()
+
+    assert not run.lost
+    go.set()
+    stage.tick_until(lambda: stage.endings == ["success"], "its success")
+    assert stage.state(ref) == "gone"
+
+
+def test_a_coroutine_that_was_cut_for_a_doubt_goes_back_when_the_doubt_is_over(
+    make_stage: Make,
+) -> None:
+    stage, started = make_stage(burst=False), threading.Event()
+
+    @stage.app.job(type="sleeps", ttr=90, retries=0)
+    async def sleeps() -> None:
+        started.set()
+        await asyncio.sleep(60)
+
+    ref = sleeps.delay()
+    stage.tick_until(started.is_set, "it runs")
+    stage.adapter.touch_answer = QueueUnavailableError("no answer")
+    for _ in range(4):
+        stage.clock.advance(29)
+        stage.worker.tick()
+    stage.adapter.touch_answer = True
+    stage.clock.advance(1)
+    stage.worker._stopped.set()
+    stage.tick_until(lambda: stage.endings, "its end")
+
+    assert (stage.endings, stage.state(ref.id)) == (["released"], "ready")
+    assert "failures" not in stage.headers(ref.id)
+
+
+def test_a_queue_out_of_reach_does_not_keep_time_limits_from_being_kept(watched: Watched) -> None:
+    run = run_of(timeout=5)
+    watched.watch.begin(run, 0.0)
+    watched.adapter.error = QueueUnavailableError("away")
+
+    watched.watch.renew(30.0)
+
+    assert not run.lost
+    watched.watch.renew(100.0)
+    assert run.lost

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 from pulpo.adapters.sqlite.troubles import not_opened
-from pulpo.errors import QueueUnavailableError
+from pulpo.errors import QueueUnavailableError, QueueUnusableError
 
 __all__ = [
     "Identity",
@@ -90,7 +90,7 @@ def check_file(path: Path) -> Identity:
             f"others may write the queue file; chmod go-w it: {str(path)!r}"
         )
     if found.st_size == 1:  # SQLite would take it for an empty one, and write over it
-        raise QueueUnavailableError(f"not a SQLite file; pulpo leaves it as it is: {str(path)!r}")
+        raise QueueUnusableError(f"not a SQLite file; pulpo leaves it as it is: {str(path)!r}")
     return found.st_dev, found.st_ino
 
 

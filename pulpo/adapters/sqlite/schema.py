@@ -9,7 +9,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 
-from pulpo.errors import QueueUnavailableError
+from pulpo.errors import QueueUnusableError
 
 __all__ = ["APPLICATION_ID", "STEPS", "needs_upgrade", "upgrade"]
 
@@ -83,10 +83,10 @@ def needs_upgrade(
     application, version, tables = connection.execute(_WHAT_IT_IS).fetchone()
     if application != APPLICATION_ID:
         if connection.in_transaction and (application or version or tables):
-            raise QueueUnavailableError(f"a SQLite file, but not a queue of pulpo: {path!r}")
+            raise QueueUnusableError(f"a SQLite file, but not a queue of pulpo: {path!r}")
         return True
     if version > len(steps):
-        raise QueueUnavailableError(
+        raise QueueUnusableError(
             f"the queue file has version {version}, this pulpo knows versions up to "
             f"{len(steps)}; install a newer pulpo: {path!r}"
         )

@@ -10,6 +10,7 @@ from pulpo.errors import (
     QueueError,
     QueueFullError,
     QueueUnavailableError,
+    QueueUnusableError,
 )
 
 __all__ = ["is_damage", "not_opened", "translated"]
@@ -43,7 +44,7 @@ def translated(error: sqlite3.Error, path: Path, *, committing: bool = False) ->
             f"without its -wal, moved or linked while open, or the disk fails: {where}"
         )
     if kind == _NOT_A_DATABASE:
-        return QueueUnavailableError(f"not a SQLite file; pulpo leaves it as it is: {where}")
+        return QueueUnusableError(f"not a SQLite file; pulpo leaves it as it is: {where}")
     if kind == _IOERR and committing:
         return PublishUncertainError(f"the disk failed while the queue file was synced: {where}")
     return QueueUnavailableError(f"the queue file cannot be used ({error}): {where}")

@@ -1,0 +1,82 @@
+"""From reservation to pool: opens reserved jobs, finds out suspects, and hands over what can run.
+
+Settles nothing itself; what cannot run, or finds no room, gets its verdict here.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Sequence
+
+from pulpo.clock import Clock
+from pulpo.job import Capabilities, Job
+from pulpo.run import Run
+from pulpo.worker.coroutines import CoroutinePool
+from pulpo.worker.decide import RELEASED
+from pulpo.worker.isolation import Isolation
+from pulpo.worker.opening import open_job
+from pulpo.worker.room import Room
+from pulpo.worker.settings import WorkerParts
+from pulpo.worker.settling import Settling
+from pulpo.worker.suspects import Suspicion
+from pulpo.worker.threads import ThreadPool
+from pulpo.worker.watch import Watch
+
+__all__ = ["Intake"]
+
+
+class Intake:
+    """The loop thread's. Without an `isolation` suspects run like every other job."""
+
+    def __init__(
+        self,
+        parts: WorkerParts,
+        clock: Clock,
+        *,
+        threads: ThreadPool,
+        coroutines: CoroutinePool,
+        room: Room,
+        watch: Watch,
+        settling: Settling,
+        suspicion: Suspicion,
+        isolation: Isolation | None,
+    ) -> None:
+        self._parts = parts
+        self._clock = clock
+        self._threads = threads
+        self._coroutines = coroutines
+        self._room = room
+        self._watch = watch
+        self._settling = settling
+        self._suspicion = suspicion
+        self._isolation = isolation
+
+    def take(self, jobs: Sequence[Job], engine: Capabilities) -> None:
+        """Let reserved jobs run."""
+        now, wall, spread = self._clock.monotonic(), self._clock.wall(), random.uniform(-1, 1)
+        codec, registry = self._parts.codec, self._parts.registry
+        plain: list[Run] = []
+        coroutines: list[Run] = []
+        plain_room, async_room = self._room.left()
+        isolation = self._isolation
+        suspects = self._suspicion.among(jobs, engine, now) if isolation is not None else ()
+        for job in jobs:
+            run, verdict = open_job(job, codec, registry, now=wall, spread=spread)
+            self._watch.begin(run, now)
+            if isolation is not None and job.number in suspects:
+                # A thread of ours waits for it, so a suspect takes a slot like any other job.
+                isolation.take(run, engine.delay_unit)
+            is_async = run.job_type.is_async and not run.isolated
+            chosen, room = (coroutines, async_room) if is_async else (plain, plain_room)
+            if verdict is not None:
+                self._settling.judge(run, verdict)
+            elif len(chosen) < room:
+                chosen.append(run)
+            else:
+                # Another queue of the same flight has filled the pool meanwhile, or it was full.
+                self._room.had_none(run)
+                self._settling.judge(run, RELEASED)
+        if plain:
+            self._threads.submit(plain, wake=self._room.hands_for(len(plain)))
+        if coroutines:
+            self._coroutines.submit(coroutines)
