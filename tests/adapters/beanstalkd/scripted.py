@@ -14,7 +14,8 @@ from typing import BinaryIO
 
 __all__ = ["ScriptedServer"]
 
-# To a connection's number, counted from 0, and a command with its body: the bytes of the answer.
+# To a connection's number, counted from 0, and a command with its body: the bytes of the answer, or
+# none at all to hang up.
 Answer = Callable[[int, bytes], bytes]
 
 _STATS = b"version: 1.12\nmax-job-size: 65535\n"
@@ -51,21 +52,23 @@ class ScriptedServer:
     def _serve(self, number: int, sock: socket.socket) -> None:
         with sock, sock.makefile("rb") as stream:
             try:
-                while line := stream.readline():
-                    self._take(number, sock, stream, line)
+                while (line := stream.readline()) and self._take(number, sock, stream, line):
+                    pass
             except TimeoutError:
                 return  # the client is still there, and says nothing
             except OSError:
                 pass
             self.closed.append(number)
 
-    def _take(self, number: int, sock: socket.socket, stream: BinaryIO, line: bytes) -> None:
+    def _take(self, number: int, sock: socket.socket, stream: BinaryIO, line: bytes) -> bool:
         if line == b"stats\r\n":
             sock.sendall(b"OK %d\r\n%b\r\n" % (len(_STATS), _STATS))
-            return
+            return True
         body = stream.read(int(line.split()[4]) + 2) if line.startswith(b"put ") else b""
         self.commands.append((number, line + body))
-        sock.sendall(self._answer(number, line + body))
+        answer = self._answer(number, line + body)
+        sock.sendall(answer)
+        return bool(answer)
 
     def __enter__(self) -> ScriptedServer:
         self._thread.start()
