@@ -192,11 +192,11 @@ class Pulpo:
             return put(self._connections().adapter(), jobs)
 
     def run_worker(self, *, burst: bool = False, **limits: Unpack[WorkerLimits]) -> bool:
-        """Run the jobs of this app in the calling thread, until interrupted.
+        """Run the jobs of this app until interrupted; the caller waits.
 
         With `burst`, until nothing is ready: for tests and scripts. Returns False where jobs were
-        still running at the end of the grace. `pulpo.embedded` says what it lacks beside
-        `pulpo worker`.
+        still running at the end of the grace: they keep their leases until they end, or the program
+        does. `pulpo.embedded` says what it lacks beside `pulpo worker`.
         """
         return self._embedded(burst=burst, limits=limits).run()
 

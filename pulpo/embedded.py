@@ -1,18 +1,24 @@
-"""A worker inside another program: in its process, in one of its threads, without a supervisor.
+"""A worker inside another program: in its process, in threads of it, without a supervisor.
 
 For tests, scripts and small applications. What the supervisor gives is missing: a handler that
 holds the interpreter, or a thread that cannot be stopped, stops the program's jobs until the
 program is ended, and a crash takes the program with it.
+
+Nor can it end what outlasts the grace: a thread cannot be stopped from outside. Such a run keeps
+its lease and is settled when it ends, or goes back to the queue when the program does; until then
+nobody else gets the job. Coroutines are cancelled, and go back at once.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypedDict
 
+from pulpo.adapter import QueueAdapter
 from pulpo.clock import Clock
 from pulpo.duration import Duration, seconds
+from pulpo.errors import WrongTypeError
 from pulpo.identity import check_queue
 from pulpo.options import check_known
 from pulpo.worker.journal import Journal
@@ -45,10 +51,14 @@ class EmbeddedWorker:
         self._parts = parts
         self._settings = settings
         self._clock = clock
+        self._journal = Journal(clock, format=settings.log_format)
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
         self._ready = threading.Event()
+        self._over = threading.Event()
+        self._left = False
+        self._error: BaseException | None = None
 
     @classmethod
     def of(
@@ -57,7 +67,7 @@ class EmbeddedWorker:
         """Check the limits and make a worker; an error names the one that is wrong."""
         check_known(limits, tuple(WorkerLimits.__annotations__))
         settings = WorkerSettings(
-            queues=tuple(check_queue(queue) for queue in limits.get("queues", ())),
+            queues=_names(limits.get("queues", ())),
             threads=limits.get("threads", 8),
             async_slots=limits.get("async_slots", 100),
             grace=seconds(limits.get("grace", 25.0), "grace"),
@@ -67,41 +77,93 @@ class EmbeddedWorker:
         return cls(parts, settings, clock)
 
     def run(self) -> bool:
-        """Work in this thread until `stop`, or in a burst until nothing is ready.
+        """Work until `stop` or an interrupt, or in a burst until nothing is ready.
 
-        Returns False where jobs were still running when the grace was over. They keep their
-        leases until those end.
+        Returns False where jobs were still running when the grace was over: they keep their leases
+        until they end. An interrupt (^C) is raised once what runs has finished or the grace is
+        over; a second one at once. Raises what opening the queue raises.
         """
-        adapter = self._parts.engine.adapter()
-        journal = Journal(self._clock, format=self._settings.log_format)
-        self._worker = Worker(
-            adapter, self._parts, self._settings, clock=self._clock, journal=journal
-        )
-        if self._stopped.is_set():
-            self._worker.stop()
-        self._ready.set()
+        self.start()
         try:
-            return not self._worker.run()
-        finally:
-            adapter.close()
+            self._over.wait()
+        except BaseException:
+            self._tell_to_stop()
+            self._over.wait()
+            raise
+        self._raise_error()
+        return not self._left
 
     def start(self) -> Self:
-        """Work in a thread of its own; returns once it has begun."""
-        self._thread = threading.Thread(target=self.run, name="pulpo-worker", daemon=True)
+        """Work beside the program; returns once it has begun, or raises what kept it from that."""
+        self._thread = threading.Thread(target=self._serve, name="pulpo-worker", daemon=True)
         self._thread.start()
         self._ready.wait()
+        if self._worker is None:
+            self._raise_error()
         return self
 
-    def stop(self) -> None:
-        """Reserve nothing more; wait until what runs has finished, or the grace is over."""
+    def stop(self) -> bool:
+        """Reserve nothing more; wait until what runs has finished, or the grace is over.
+
+        Returns False where jobs are still running then. Raises what ended the worker before.
+        """
+        self._tell_to_stop()
+        if self._thread is None or self._thread is threading.current_thread():
+            return True
+        self._over.wait(self._settings.grace + 5.0)
+        if self._over.is_set() and not self._left:
+            self._thread.join(1.0)
+        self._raise_error()
+        return self._over.is_set() and not self._left
+
+    def _tell_to_stop(self) -> None:
         self._stopped.set()
         if self._worker is not None:
             self._worker.stop()
-        if self._thread is not None and self._thread is not threading.current_thread():
-            self._thread.join(self._settings.grace + 5.0)
+
+    def _raise_error(self) -> None:
+        if self._error is not None:
+            raise self._error
+
+    def _serve(self) -> None:
+        """Be the thread that owns the queue's door."""
+        try:
+            adapter = self._parts.engine.adapter()
+            try:
+                self._work(adapter)
+            finally:
+                adapter.close()
+        except BaseException as error:  # noqa: BLE001  # raised in the program's thread
+            self._error = error
+            if self._ready.is_set():
+                self._journal.say("ERROR", "ended", reason=f"{type(error).__name__}: {error}")
+        finally:
+            self._ready.set()
+            self._over.set()
+
+    def _work(self, adapter: QueueAdapter) -> None:
+        worker = Worker(
+            adapter, self._parts, self._settings, clock=self._clock, journal=self._journal
+        )
+        self._worker = worker
+        if self._stopped.is_set():
+            worker.stop()
+        self._ready.set()
+        self._left = bool(worker.run())
+        if self._left:
+            # To close the door would give their jobs to others, while they run here.
+            self._over.set()
+            worker.linger()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def _names(queues: object) -> tuple[str, ...]:
+    # A text is a sequence as well, of one-letter queues that nobody means.
+    if isinstance(queues, str | bytes) or not isinstance(queues, Iterable):
+        raise WrongTypeError(f"queues must be a list of names, like ['mail']: {queues!r}")
+    return tuple(check_queue(queue) for queue in queues)

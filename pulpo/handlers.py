@@ -17,7 +17,7 @@ from typing import Protocol, TypeAlias, cast
 
 from pulpo.configuration import Settings
 from pulpo.errors import ConfigurationError, LoadError, UsageError, WrongTypeError
-from pulpo.loading import import_modules, make_folder_importable
+from pulpo.loading import explain, import_modules, make_folder_importable
 from pulpo.message import Message
 from pulpo.options import KNOWN, JobOptions, check_known, make_job_type
 from pulpo.registry import Bind, Bindable, JobType
@@ -163,6 +163,8 @@ def _blaming(settings: Settings, type: str, entry: Mapping[str, object]) -> Iter
         ) from None
     except UsageError as error:
         raise ConfigurationError(f"{where}: {error} (it says {dict(entry)!r})") from None
+    except (Exception, SystemExit) as error:  # foreign code: a handler's class is instantiated
+        raise explain(f"{where} (it says {dict(entry)!r}) does not load", error) from error
 
 
 def _loaded(entry: Mapping[str, object]) -> tuple[AnyHandler, JobOptions]:

@@ -13,7 +13,7 @@ from pulpo.app import Pulpo
 from pulpo.cli.door import memory_refusal
 from pulpo.cli.errors import REFUSED
 from pulpo.errors import LoadError, UsageError
-from pulpo.loading import explain, import_modules, make_folder_importable
+from pulpo.loading import import_modules, make_folder_importable
 from pulpo.worker.settings import WorkerParts
 
 __all__ = ["load_parts"]
@@ -30,7 +30,7 @@ def load_parts(modules: Sequence[str], url: str | None) -> WorkerParts:
         if url is not None:
             app.configure(url=url)
         import_modules(modules)
-        _load_configured(app)
+        app.load_handlers()
         if url is not None:
             # A module may have called configure() meanwhile; the command line counts before it.
             app.configure(url=url)
@@ -42,15 +42,6 @@ def load_parts(modules: Sequence[str], url: str | None) -> WorkerParts:
         raise
     except UsageError as error:
         raise LoadError(str(error)) from error
-
-
-def _load_configured(app: Pulpo) -> None:
-    try:
-        app.load_handlers()
-    except UsageError:
-        raise
-    except Exception as error:  # foreign code: a handler's class is instantiated
-        raise explain("a handler of the settings file does not load", error) from error
 
 
 def _check(app: Pulpo, modules: Sequence[str]) -> None:

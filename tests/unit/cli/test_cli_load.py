@@ -110,7 +110,11 @@ def test_a_handler_that_can_not_be_made_shows_its_own_traceback(folder: Path) ->
 
     assert error.exit_code == 1
     assert error.shown.count('File "') == 1
-    assert error.shown.endswith("a handler of the settings file does not load: OSError: no camera")
+    last = error.shown.splitlines()[-1]
+    assert last.startswith("handlers.'image.resize' in ")
+    assert last.endswith(
+        "(it says {'handler': 'lab_images:Resize'}) does not load: OSError: no camera"
+    )
 
 
 def test_loading_can_be_sent_to_a_process_that_was_spawned() -> None:
