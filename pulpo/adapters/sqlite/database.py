@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from pulpo.adapters.sqlite.checkpoints import Checkpoints
+from pulpo.adapters.sqlite.company import Company, company_at
 from pulpo.adapters.sqlite.connecting import connect
 from pulpo.adapters.sqlite.doorbells import Doorbells
 from pulpo.adapters.sqlite.place import Identity, identity, prepare, side_folder
@@ -140,7 +141,7 @@ class Database:
                 return
             connection, self._connection = self._connection, None
             if connection is not None:
-                connection.close()
+                self._company.leave(connection)
             self._doorbells.close()
             self._lock.close()
 
@@ -151,7 +152,7 @@ class Database:
         self.no_fork.acquire()
         if self._connection is not None and not self._connection.in_transaction:
             with suppress(sqlite3.Error):
-                self._connection.close()
+                self._company.part(self._connection)
             self._connection = None
 
     def after_fork(self) -> None:
@@ -184,7 +185,7 @@ class Database:
             )
         if self._pid == os.getpid():  # closed for a fork
             self.check_file()
-            self._start(connect(self.path, self._lock, patience=PATIENCE))
+            self._start(self._connect(self._lock))
             return
         found = prepare(self.path)
         with ExitStack() as undo:
@@ -195,7 +196,7 @@ class Database:
                 undo.callback(doorbells.close)
             except OSError as error:
                 raise not_opened(error, self.path) from error
-            connection = connect(self.path, lock, patience=PATIENCE)
+            connection = self._connect(lock)
             undo.pop_all()
         self._lock = lock
         self._identity: Identity = found
@@ -203,6 +204,20 @@ class Database:
         self._pid = os.getpid()
         self._start(connection)
         abandon_in_children(self)
+
+    def _connect(self, lock: FairLock) -> sqlite3.Connection:
+        company = company_at(self.side)
+        try:
+            company.join()
+        except OSError as error:
+            raise not_opened(error, self.path) from error
+        try:
+            connection = connect(self.path, lock, patience=PATIENCE)
+        except BaseException:
+            company.leave(None)
+            raise
+        self._company: Company = company
+        return connection
 
     def _start(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

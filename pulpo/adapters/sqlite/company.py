@@ -1,0 +1,86 @@
+"""Who else has the queue file open, and so whether the last connection of a process may be closed.
+
+SQLite takes the log away with the last connection, and finds out by its own locks whether that is
+the last. Any code in a process that opens the file plainly and closes it again, a backup for
+example, drops those locks (https://sqlite.org/howtocorrupt.html, 2.2): then somebody else's close
+would take the log away under this process, with jobs that were accepted. So pulpo asks a lock that
+such code does not know. Knows connections and one lock, nothing of jobs.
+"""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+import threading
+from pathlib import Path
+
+from pulpo.system import PresenceLock, keep_for_ever
+
+__all__ = ["Company", "company_at"]
+
+_LOCK = "open"
+
+
+class Company:
+    """The connections of this process to one file; any thread."""
+
+    def __init__(self, side: Path) -> None:
+        self.pid = os.getpid()
+        self._presence = PresenceLock(side / _LOCK)
+        self._mutex = threading.Lock()
+        self._open = 0
+        self._kept: sqlite3.Connection | None = None
+
+    def join(self) -> None:
+        """Say that one more connection is about to be opened. Raises `OSError`."""
+        with self._mutex:
+            if not self._open and self._kept is None:
+                self._presence.enter()
+            self._open += 1
+
+    def leave(self, connection: sqlite3.Connection | None) -> None:
+        """Close a connection; or keep it, the last one here while others have the file open.
+
+        A process that ends with one that is kept closes nothing: the kernel does, and the log
+        stays for those who use it. None where it could not be opened.
+        """
+        with self._mutex:
+            self._open -= 1
+            if self._open or self._kept is not None or self._presence.is_last():
+                self._close(connection)
+            elif connection is not None:
+                self._kept = connection
+                keep_for_ever(connection)
+
+    def part(self, connection: sqlite3.Connection) -> None:
+        """Close a connection before a fork, kept or not: a child must inherit none."""
+        with self._mutex:
+            self._open -= 1
+            try:
+                connection.close()
+                if not self._open and self._kept is not None:
+                    self._kept.close()
+            finally:
+                if not self._open:
+                    self._kept = None
+                self._close(None)
+
+    def _close(self, connection: sqlite3.Connection | None) -> None:
+        try:
+            if connection is not None:
+                connection.close()
+        finally:
+            if not self._open and self._kept is None:
+                self._presence.leave()
+
+
+# SQLite has one account of a file's locks for a whole process, so this has one as well.
+_companies: dict[Path, Company] = {}
+
+
+def company_at(side: Path) -> Company:
+    """Return this process's company at a file; `side` is the folder of its locks."""
+    found = _companies.get(side)
+    if found is None or found.pid != os.getpid():
+        found = _companies[side] = Company(side)
+    return found

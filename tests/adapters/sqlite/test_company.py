@@ -1,0 +1,111 @@
+"""Who closes last takes the log away, and only who is really the last does."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from pulpo.adapters.sqlite import SQLiteEngine
+from pulpo.adapters.sqlite.adapter import SQLiteAdapter
+from tests.adapters.sqlite.conftest import Open
+from tests.adapters.sqlite.jobs import new, put
+
+# Another process that puts a job, or only looks, and closes all it has.
+OTHER = """
+import sys
+from pulpo.adapters import open_engine
+from pulpo.job import NewJob
+engine = open_engine(f"sqlite:///{sys.argv[1]}")
+adapter, admin = engine.adapter(), engine.admin()
+for n in range(int(sys.argv[2])):
+    adapter.put([NewJob(id=f"other-{n}", type="t", queue="default", body=b"x")])
+print(admin.stats("default").ready)
+adapter.close(), admin.close()
+"""
+
+
+def visit(path: Path, jobs: int = 0) -> int:
+    """Let another process come and go; return how many jobs it saw."""
+    command = [sys.executable, "-c", OTHER, str(path), str(jobs)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def log(path: Path) -> Path:
+    return path.with_name(path.name + "-wal")
+
+
+def drop_locks(path: Path) -> None:
+    """Drop all locks that SQLite has in this process on the file: as any plain close does."""
+    shutil.copy(path, path.with_suffix(".copy"))
+
+
+def test_a_job_is_not_lost_where_a_program_copies_the_file_that_it_uses(
+    adapter: SQLiteAdapter, path: Path
+) -> None:
+    put(adapter, new())
+    drop_locks(path)
+
+    assert visit(path, jobs=1) == 2
+    put(adapter, new())
+
+    # Had the visitor taken the log away, this job would be in a file that has no name any more.
+    assert visit(path) == 3
+
+
+def test_the_log_stays_while_others_use_it_and_goes_with_the_last(
+    adapter: SQLiteAdapter, path: Path
+) -> None:
+    put(adapter, new())
+    before = log(path).stat().st_ino
+    drop_locks(path)
+
+    visit(path, jobs=3)
+    assert log(path).stat().st_ino == before
+
+    adapter.close()
+    assert not log(path).exists()
+    assert visit(path) == 4
+
+
+def test_a_process_keeps_one_connection_however_many_it_closes(
+    engine: SQLiteEngine, adapter: SQLiteAdapter, path: Path
+) -> None:
+    put(adapter, new())
+    program = OTHER.replace("adapter.close(), admin.close()", "") + (
+        "import os\n"
+        "adapter.close(), admin.close()\n"
+        "def fds(): return len(os.listdir('/proc/self/fd'))\n"
+        "before = fds()\n"
+        "for n in range(20):\n"
+        "    again = engine.adapter()\n"
+        "    again.put([NewJob(id=f'again-{n}', type='t', queue='default', body=b'x')])\n"
+        "    again.close()\n"
+        "assert fds() <= before, (before, fds())\n"
+    )
+    subprocess.run([sys.executable, "-c", program, str(path), "1"], check=True)
+
+    assert visit(path) == 22
+
+
+def test_threads_that_come_and_go_lose_nothing(open_adapter: Open, path: Path) -> None:
+    put(open_adapter(), new())
+
+    def come_and_go() -> None:
+        for _ in range(10):
+            adapter = open_adapter()
+            put(adapter, new())
+            adapter.close()
+
+    threads = [threading.Thread(target=come_and_go) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for _ in range(5):
+        drop_locks(path)
+        visit(path)
+    for thread in threads:
+        thread.join()
+
+    assert visit(path) == 41
