@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -152,6 +153,17 @@ class WorkerProcess:
     def send(self, number: int = signal.SIGTERM) -> None:
         """Send a signal to the supervisor alone."""
         os.kill(self.pid, number)
+
+    def strike(self, chosen: random.Random, number: int = signal.SIGKILL) -> bool:
+        """Send a signal to one of the worker processes; False where there was none to be hit."""
+        there = self.children()
+        if not there:
+            return False
+        try:
+            os.kill(chosen.choice(there), number)
+        except ProcessLookupError:  # it has ended since
+            return False
+        return True
 
     def wait(self, timeout: float = PATIENCE) -> int:
         """Wait for its end; return its exit code."""

@@ -5,7 +5,6 @@ In between, one of them alone is killed, stopped or frozen.
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -78,9 +77,9 @@ class _Story:
     def strike_one(self) -> None:
         """Let something else happen."""
         faults = {
-            "child": lambda worker: self._signal_child(worker, signal.SIGKILL),
+            "child": lambda worker: worker.strike(self._chosen),
             # Its supervisor misses its beat and kills it.
-            "freeze": lambda worker: self._signal_child(worker, signal.SIGSTOP),
+            "freeze": lambda worker: worker.strike(self._chosen, signal.SIGSTOP),
             "worker": self._kill_worker,
             "stop": self._stop_worker,
             "producer": self._kill_producer,
@@ -130,12 +129,6 @@ class _Story:
         producer.communicate(timeout=120)
         code = producer.returncode
         self._trial.must(code in (0, -signal.SIGKILL), f"a producer ended with {code}")
-
-    def _signal_child(self, worker: WorkerProcess, number: int) -> bool:
-        there = worker.children()
-        if there:
-            os.kill(self._chosen.choice(there), number)
-        return bool(there)
 
     def _kill_worker(self, worker: WorkerProcess) -> bool:
         worker.kill()

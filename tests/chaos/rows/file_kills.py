@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
 import time
@@ -64,9 +63,7 @@ def _produce(trial: Trial, place: Place) -> subprocess.Popen[str]:
 
 def _kill_worker(trial: Trial, place: Place, workers: list[WorkerProcess], spot: int) -> None:
     """Kill a worker's process; where it has none just now, the worker."""
-    there = workers[spot].children()
-    if there and trial.chosen.random() < 0.7:
-        os.kill(there[0], signal.SIGKILL)
+    if trial.chosen.random() < 0.7 and workers[spot].strike(trial.chosen):
         trial.count("processes killed")
         return
     workers[spot].kill()

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
 
 from tests.chaos.ending import end_well
@@ -54,9 +52,7 @@ def _strike(trial: Trial, place: Place, workers: list[WorkerProcess]) -> None:
         _kill_worker(trial, workers[spot])
         workers[spot] = _start(trial, place)
         return
-    until(lambda: any(worker.children() for worker in workers), "a process to be killed")
-    victims = [pid for worker in workers for pid in worker.children()]
-    os.kill(trial.chosen.choice(victims), signal.SIGKILL)
+    until(lambda: trial.chosen.choice(workers).strike(trial.chosen), "a process to be killed")
     trial.count("processes killed")
 
 
@@ -74,7 +70,7 @@ def _hold_and_kill(trial: Trial, place: Place) -> None:
         with place.worker("--processes", "1", "--threads", "64") as idle:
             idle.ready()
             before = place.ledger.count("begun")
-            os.kill(trial.chosen.choice(victim.children()), signal.SIGKILL)
+            trial.must(victim.strike(trial.chosen), "a process was killed")
             trial.count("processes killed")
             _must_be_back(trial, place, before + THREADS)
             before = place.ledger.count("begun")
