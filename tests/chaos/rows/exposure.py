@@ -1,4 +1,4 @@
-"""N2: no process of pulpo listens for the network: worker, sandbox, producer, command line.
+"""N2: nothing listens for the network: worker, guardian, sandbox, producer, command line.
 
 What listens is read from Linux, by the sockets that each process has open. A command of the command
 line is too short for that; what it binds is told by Python's own audit of it.
@@ -16,7 +16,7 @@ from pathlib import Path
 from tests.chaos.row import Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
-from tests.lab.processes import WorkerProcess, children, environment, until
+from tests.lab.processes import WorkerProcess, children, environment, until, users_of
 
 _LISTENS = "0A"
 _COMMANDS = ("publish ledger.note {}", "stats", "jobs list", "pause default", "resume default")
@@ -46,9 +46,11 @@ def act(trial: Trial) -> None:
             _kill_under_the_gated_job(place, worker, death)
         until(lambda: len(_family(worker)) == 3, "supervisor, process and sandbox")
         place.wait_for("done", 5)
-        looked_at = [*_family(worker), *(process.pid for process in producers)]
-        found = {pid: listening(pid) for pid in looked_at}
+        # The worker's guardian is nobody's child; all of them share the environment.
+        found = {pid: listening(pid) for pid in users_of(place.ledger.folder)}
+        expected = {*_family(worker), *(process.pid for process in producers)}
         trial.count("processes", len(found))
+        trial.must(expected < found.keys(), f"each was looked at, and the guardian: {expected}")
         trial.must(not any(found.values()), f"nothing listens: {found}")
         (place.ledger.folder / "gate").touch()
         place.published(producers)

@@ -105,7 +105,7 @@ ROWS = [
         says="three workers without a job",
         passes="CPU < 0.5 % each, no reconnect, the first job begins within 50 ms",
         act=act,
-        short={"seconds": 6, "jobs": 4},
+        short={"seconds": 6, "jobs": 8},
         full={"seconds": 300, "jobs": 20},
     )
 ]
