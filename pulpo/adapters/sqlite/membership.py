@@ -11,7 +11,7 @@ import sqlite3
 from pulpo.adapters.sqlite import statements as sql
 from pulpo.adapters.sqlite.database import Database, Ready
 from pulpo.adapters.sqlite.doorbells import Doorbell
-from pulpo.adapters.sqlite.owners import Owner
+from pulpo.adapters.sqlite.owners import Owner, bury_strays
 from pulpo.adapters.sqlite.troubles import not_opened
 from pulpo.adapters.sqlite.upkeep import Upkeep
 from pulpo.errors import QueueError
@@ -47,6 +47,7 @@ class Membership:
             def enter(connection: sqlite3.Connection, ready: Ready) -> None:
                 self._upkeep.take_back_all(connection, ready)
                 owner.enter(connection)
+                bury_strays(connection, self._database.side)
 
             try:
                 self._database.write(enter, synced=False)

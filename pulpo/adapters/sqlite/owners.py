@@ -15,11 +15,13 @@ from pathlib import Path
 from pulpo.adapters.sqlite.doorbells import SLOTS
 from pulpo.system import FileLock, is_locked
 
-__all__ = ["Owner", "bury_owners", "dead_among"]
+__all__ = ["Owner", "bury_owners", "bury_strays", "dead_among"]
 
+_PREFIX = "owner-"
 _ENTER = "INSERT INTO owners (name, slot) VALUES (?, ?)"
 _LEAVE = "DELETE FROM owners WHERE number = ?"
 _SLOTS = "SELECT slot FROM owners WHERE slot IS NOT NULL"
+_NAMES = "SELECT name FROM owners"
 _NAME = "SELECT name FROM owners WHERE number = ?"
 
 
@@ -32,10 +34,8 @@ class Owner:
     def __init__(self, side: Path) -> None:
         self.number = 0
         self.slot: int | None = None
-        self._name = secrets.token_hex(16)
-        self._lock = FileLock(_path(side, self._name))
         # Before the row: whoever finds the row must find the lock held.
-        self._lock.acquire(wait=False)
+        self._name, self._lock = _new_lock(side)
 
     def enter(self, connection: sqlite3.Connection) -> None:
         """Write the row of this owner."""
@@ -74,6 +74,29 @@ def bury_owners(connection: sqlite3.Connection, side: Path, numbers: Iterable[in
         connection.execute(_LEAVE, (number,))
 
 
+def bury_strays(connection: sqlite3.Connection, side: Path) -> None:
+    """Remove lock files without a row: of owners that died before they had written it."""
+    known = {name for (name,) in connection.execute(_NAMES)}
+    for path in side.glob(f"{_PREFIX}*"):
+        if path.name.removeprefix(_PREFIX) in known:
+            continue
+        lock = FileLock(path)
+        # Locked while it goes: one that is just being born sees that, and takes another name.
+        with contextlib.suppress(OSError):
+            if lock.acquire(wait=False):
+                path.unlink()
+        lock.release()
+
+
+def _new_lock(side: Path) -> tuple[str, FileLock]:
+    while True:
+        name = secrets.token_hex(16)
+        lock = FileLock(_path(side, name))
+        if lock.acquire(wait=False) and lock.is_current():
+            return name, lock
+        lock.release()
+
+
 def _lives(connection: sqlite3.Connection, side: Path, number: int) -> bool:
     found = connection.execute(_NAME, (number,)).fetchone()
     if found is None:
@@ -85,4 +108,4 @@ def _lives(connection: sqlite3.Connection, side: Path, number: int) -> bool:
 
 
 def _path(side: Path, name: str) -> Path:
-    return side / f"owner-{name}"
+    return side / f"{_PREFIX}{name}"
