@@ -5,7 +5,6 @@ A wrong value is a usage error that names the option. Nothing here opens anythin
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from datetime import datetime
 from typing import TypeVar
@@ -16,6 +15,7 @@ from pulpo.duration import seconds
 from pulpo.errors import UsageError
 from pulpo.identity import MAX_PRIORITY, check_id, check_queue, check_type
 from pulpo.message import check_headers, check_moment
+from pulpo.size import size_in_bytes
 
 __all__ = ["DURATION", "HEADER", "ID", "MOMENT", "PERIOD", "PRIORITY", "QUEUE", "SIZE", "TYPE"]
 
@@ -59,15 +59,7 @@ def _moment(text: str) -> datetime:
 
 
 def _size(text: str) -> int:
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([kKMGT]i?)?B", text.strip())
-    if found is None:
-        raise UsageError(f"it must be like '300MB' or '1GiB': {text!r}")
-    number, prefix = found.groups()
-    base = 1024 if prefix and prefix.endswith("i") else 1000
-    size = int(float(number) * base ** (" KMGT".index(prefix[0].upper()) if prefix else 0))
-    if size < 1:
-        raise UsageError(f"it must be more than 0: {text!r}")
-    return size
+    return size_in_bytes(text, "it")
 
 
 def _header(text: str) -> tuple[str, str]:

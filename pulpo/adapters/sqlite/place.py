@@ -15,6 +15,13 @@ from pathlib import Path
 
 from pulpo.adapters.sqlite.troubles import not_opened
 from pulpo.errors import QueueUnavailableError, QueueUnusableError
+from pulpo.folders import (
+    OTHERS_WRITE,
+    check_private,
+    make_folder,
+    make_private,
+    sync_folder,
+)
 
 __all__ = [
     "Identity",
@@ -38,7 +45,6 @@ _NETWORK = frozenset(
     {"9p", "afs", "ceph", "cifs", "gfs2", "glusterfs", "lustre", "nfs", "nfs4", "ocfs2", "smb3"}
     | {"smbfs", "fuse.sshfs", "fuse.glusterfs", "fuse.s3fs", "fuse.rclone", "fuse.gcsfuse"}
 )
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def side_folder(path: Path) -> Path:
@@ -52,12 +58,12 @@ def prepare(path: Path) -> Identity:
     Raises `QueueUnavailableError` where the file cannot be ours alone.
     """
     try:
-        _make_folder(path.parent)
+        make_folder(path.parent)
         check_folder(path.parent)
         _check_file_system(path.parent)
         _make_file(path)
         found = check_file(path)
-        _make_private(side_folder(path))
+        make_private(side_folder(path))
         check_side(side_folder(path))
     except OSError as error:
         raise not_opened(error, path) from error
@@ -85,7 +91,7 @@ def check_file(path: Path) -> Identity:
             f"the queue file belongs to user {found.st_uid}, this process is user "
             f"{os.geteuid()}; run it as the owner: {str(path)!r}"
         )
-    if found.st_mode & _OTHERS_WRITE:
+    if found.st_mode & OTHERS_WRITE:
         raise QueueUnavailableError(
             f"others may write the queue file; chmod go-w it: {str(path)!r}"
         )
@@ -102,22 +108,6 @@ def free_bytes(folder: Path) -> int:
     return found.f_bavail * found.f_frsize
 
 
-def _make_folder(folder: Path) -> None:
-    missing = []
-    while not folder.exists():
-        missing.append(folder)
-        folder = folder.parent
-    for path in reversed(missing):
-        _make_private(path)
-        _sync_folder(path.parent)
-
-
-def _make_private(folder: Path) -> None:
-    with contextlib.suppress(FileExistsError):
-        folder.mkdir(mode=0o700)
-        folder.chmod(0o700)  # an umask may have taken our own rights too
-
-
 def _make_file(path: Path) -> None:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with contextlib.suppress(FileExistsError):
@@ -126,15 +116,7 @@ def _make_file(path: Path) -> None:
             os.fchmod(fd, 0o600)  # an umask may have taken our own rights too
         finally:
             os.close(fd)
-        _sync_folder(path.parent)
-
-
-def _sync_folder(folder: Path) -> None:
-    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(fd)
-    finally:
-        os.close(fd)
+        sync_folder(path.parent)
 
 
 def check_folder(folder: Path) -> None:
@@ -148,7 +130,7 @@ def check_folder(folder: Path) -> None:
         raise QueueUnavailableError(
             f"the folder of the queue file belongs to user {found.st_uid}: {str(folder)!r}"
         )
-    if found.st_mode & _OTHERS_WRITE and not sticky:
+    if found.st_mode & OTHERS_WRITE and not sticky:
         raise QueueUnavailableError(
             "others may write the folder of the queue file; chmod go-w it, or give the file a "
             f"folder of its own, as in sqlite:///.pulpo/queue.db: {str(folder)!r}"
@@ -158,16 +140,7 @@ def check_folder(folder: Path) -> None:
 def check_side(side: Path) -> None:
     """Refuse a folder of locks that is not ours alone."""
     # Stricter than for the folder around it: nobody else has any business among the locks.
-    found = side.lstat()
-    if not stat.S_ISDIR(found.st_mode):
-        raise QueueUnavailableError(
-            f"the folder of the locks must be a folder, not a link or a file: {str(side)!r}"
-        )
-    if found.st_uid != os.geteuid() or found.st_mode & _OTHERS_WRITE:
-        raise QueueUnavailableError(
-            "the folder of the locks must belong to the owner of the queue file, and others must "
-            f"not write it: {str(side)!r}"
-        )
+    check_private(side, "the folder of the locks", "the owner of the queue file")
 
 
 def _check_file_system(folder: Path) -> None:

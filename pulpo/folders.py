@@ -1,0 +1,60 @@
+"""Folders of our own: made for this user alone, refused where others could put something in.
+
+Knows permissions and POSIX, not what is kept in a folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from pathlib import Path
+
+from pulpo.errors import QueueUnavailableError
+
+__all__ = ["OTHERS_WRITE", "check_private", "make_folder", "make_private", "sync_folder"]
+
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def make_folder(folder: Path) -> None:
+    """Make a folder and those around it where missing, each 0700 and synced; raises `OSError`."""
+    missing = []
+    while not folder.exists():
+        missing.append(folder)
+        folder = folder.parent
+    for path in reversed(missing):
+        make_private(path)
+        sync_folder(path.parent)
+
+
+def make_private(folder: Path) -> None:
+    """Make one folder, 0700, where it is missing; raises `OSError`."""
+    with contextlib.suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
+        folder.chmod(0o700)  # an umask may have taken our own rights too
+
+
+def sync_folder(folder: Path) -> None:
+    """Write to disk which names are in a folder; raises `OSError`."""
+    fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        os.fsync(fd)
+    finally:
+        os.close(fd)
+
+
+def check_private(folder: Path, what: str, owner: str = "this user") -> None:
+    """Refuse with `QueueUnavailableError` a folder that is not ours alone; `what` names it.
+
+    Raises `OSError` where there is none.
+    """
+    found = folder.lstat()
+    if not stat.S_ISDIR(found.st_mode):
+        raise QueueUnavailableError(
+            f"{what} must be a folder, not a link or a file: {str(folder)!r}"
+        )
+    if found.st_uid != os.geteuid() or found.st_mode & OTHERS_WRITE:
+        raise QueueUnavailableError(
+            f"{what} must belong to {owner}, and others must not write it: {str(folder)!r}"
+        )
