@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import os
 import re
@@ -125,3 +126,40 @@ def forks(note: str) -> None:
     with open(note, "w") as file:
         file.write(str(pid))
     os._exit(9)
+
+
+@pulpo.job(type="poison.grips", timeout="2s", retries=0)
+def grips() -> None:
+    """Hold the interpreter beyond its time limit."""
+    re.match(r"(a+)+$", "a" * 40 + "b")
+
+
+@pulpo.job(type="poison.clings", timeout="1s", retries=0)
+async def clings() -> None:
+    """Swallow every cancellation."""
+    while True:
+        try:
+            await asyncio.sleep(60)
+        except asyncio.CancelledError:
+            continue
+
+
+@pulpo.job(type="poison.asleep", timeout="1s", retries=0)
+async def asleep() -> None:
+    """Hold the event loop."""
+    time.sleep(600)  # noqa: ASYNC251
+
+
+@pulpo.job(type="poison.stubborn", timeout="1s", retries=0)
+def stubborn() -> None:
+    """Swallow the end of its time."""
+    while True:
+        try:
+            time.sleep(0.1)
+        except pulpo.JobTimeoutError:
+            continue
+
+
+@pulpo.job(type="poison.anaps")
+async def anaps(seconds: float) -> None:
+    await asyncio.sleep(seconds)
