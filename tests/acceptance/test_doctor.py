@@ -27,13 +27,14 @@ def faults(said: Said) -> set[str]:
 def test_a_queue_at_work_is_not_disturbed(place: Place) -> None:
     producers = place.produce(2, 300)
     with place.worker():
+        place.wait_for("done", 1, patience=60)
         for _ in range(3):
             said = place.pulpo("doctor", "--json")
             assert said.code == 0, said
             assert said.lines[0]["ok"] is True
             assert checks(said)["workers"]["level"] == "ok"
         place.published(producers)
-        place.wait_until_all_done()
+        place.wait_until_all_done(patience=60)
 
     assert place.ledger.count("done") == place.ledger.count("accepted") == 600
     assert place.waiting() == []

@@ -10,11 +10,12 @@ import os
 import sqlite3
 import stat
 from collections.abc import Callable, Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
 from pulpo.adapters.sqlite import census
+from pulpo.adapters.sqlite.company import company_at
 from pulpo.adapters.sqlite.connecting import MOST_WAL_BYTES
 from pulpo.adapters.sqlite.owners import dead_among
 from pulpo.adapters.sqlite.place import (
@@ -59,8 +60,7 @@ def examine(path: Path, *, durable: bool, clock: Clock) -> Iterator[Finding]:
     if unsafe or not os.path.lexists(path):
         return
     try:
-        # Not read-only: SQLite then leaves its companions behind when it closes.
-        with closing(_opened(path)) as connection:
+        with _opened(path) as connection:
             yield from _inside(connection, path, clock)
     except sqlite3.Error as error:
         if not is_damage(error):
@@ -68,12 +68,38 @@ def examine(path: Path, *, durable: bool, clock: Clock) -> Iterator[Finding]:
         yield _damaged(str(error))
 
 
-def _opened(path: Path) -> sqlite3.Connection:
+@contextmanager
+def _opened(path: Path) -> Iterator[sqlite3.Connection]:
+    side = side_folder(path)
+    # Where there is no folder of locks, no pulpo has the file open; and none is made here.
+    company = company_at(side) if side.is_dir() else None
+    if company is None:
+        with closing(_connected(path)) as connection:
+            yield connection
+        return
+    connected = None
+    try:
+        company.join()
+    except OSError as error:
+        raise not_opened(error, path) from error
+    try:
+        connected = _connected(path)
+        yield connected
+    finally:
+        company.leave(connected)
+
+
+def _connected(path: Path) -> sqlite3.Connection:
+    # Not read-only: SQLite then leaves its companions behind when it closes.
     connection = sqlite3.connect(
         f"file:{quote(str(path))}?mode=rw", uri=True, timeout=_PATIENCE, isolation_level=None
     )
-    for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "trusted_schema = OFF"):
-        connection.execute(f"PRAGMA {pragma}").fetchall()
+    try:
+        for pragma in ("query_only = ON", "wal_autocheckpoint = 0", "trusted_schema = OFF"):
+            connection.execute(f"PRAGMA {pragma}").fetchall()
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
