@@ -5,6 +5,7 @@ Anything may come out of it, and nothing of that may reach the worker but as a v
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Awaitable
 from types import CoroutineType
 from typing import NamedTuple, cast
@@ -35,7 +36,7 @@ def execute(run: Run, clock: Clock) -> Finished:
         if result is not None:
             result = _awaited_by_nobody(run, result)
     except BaseException as error:  # noqa: BLE001  # SystemExit too must not end the worker
-        result = Raised(error)
+        result = _raised(error)
     finally:
         CURRENT.reset(token)
     return Finished(run, result, clock.monotonic())
@@ -51,8 +52,16 @@ async def execute_async(run: Run, clock: Clock) -> Finished:
         if result is not None:
             result = _awaited_by_nobody(run, result)
     except BaseException as error:  # noqa: BLE001  # a cancelled task as well has a verdict
-        result = Raised(error)
+        result = _raised(error)
     return Finished(run, result, clock.monotonic())
+
+
+def _raised(error: BaseException) -> Raised:
+    if issubclass(type(error), MemoryError):
+        # Its traceback keeps every variable of the handler, and with these what there is no more
+        # of: to tell of it, memory is needed.
+        traceback.clear_frames(error.__traceback__)
+    return Raised(error)
 
 
 def _awaited_by_nobody(run: Run, result: object) -> object:
