@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import click
@@ -18,14 +19,16 @@ from pulpo.checkup import Finding, Level, fault, judge_queues, note, ok
 from pulpo.cli.errors import DONE, FAILED, OUT_OF_REACH
 from pulpo.cli.output import data, escape, json_line, talk, wants_colour
 from pulpo.cli.target import Target, pass_target, target_options
+from pulpo.clock import SystemClock
 from pulpo.configuration import FoundURL, find_url, signing_keys
 from pulpo.errors import ConfigurationError, QueueError, UnsupportedError, UsageError
-from pulpo.queue_url import mask
+from pulpo.queue_url import QueueURL, mask
 
 __all__ = ["doctor"]
 
 _COLOURS = {Level.FAULT: "red", Level.WARNING: "yellow", Level.NOTE: "cyan", Level.OK: "green"}
 _REACH = "reach"
+_SPOOL = "spool"
 _INDENT = " " * 9
 
 
@@ -73,7 +76,12 @@ def doctor(target: Target, as_json: bool, copy: Path | None) -> int:
 
 def _engine(url: FoundURL) -> Engine:
     try:
-        return open_engine(url.url)
+        engine = open_engine(url.url)
+        parsed = QueueURL.parse(url.url)
+        # What is asked is the queue itself, not what works around it.
+        options = {k: v for k, v in parsed.options.items() if not k.startswith(_SPOOL)}
+        bare = replace(parsed, options=options)
+        return engine if bare == parsed else open_engine(bare)
     except UsageError as error:
         if not url.source:
             raise
@@ -87,6 +95,7 @@ def _findings(url: FoundURL, engine: Engine) -> Iterator[Finding]:
         "producers and workers must name the same queue",
     )
     yield _signing()
+    yield from _spool(url)
     try:
         yield from engine.examine(talk) if isinstance(engine, Examinable) else _by_admin(engine)
     except UnsupportedError as error:
@@ -110,6 +119,14 @@ def _signing() -> Finding:
         return ok("signing", "on, 1 key" if keys == 1 else f"on, {keys} keys: the first signs", why)
     do = "set PULPO_SIGNING_KEYS, the same for producers and workers"
     return note("signing", "off", why, do)
+
+
+def _spool(url: FoundURL) -> Iterator[Finding]:
+    folder = QueueURL.parse(url.url).options.get(_SPOOL)
+    if folder:
+        from pulpo.adapters.spool.checkup import examine  # noqa: PLC0415  # few have one
+
+        yield from examine(Path.cwd() / folder, SystemClock().wall())
 
 
 def _by_admin(engine: Engine) -> Iterator[Finding]:
