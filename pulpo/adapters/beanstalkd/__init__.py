@@ -69,7 +69,7 @@ class BeanstalkdEngine:
             raise UnsupportedError(
                 f"beanstalkd 1.12 or newer is needed, {self._address.shown} is {stats['version']!r}"
             )
-        link.max_body = int(stats.get("max-job-size", 65_535))
+        link.max_body = commands.stated(stats, "max-job-size") or 65_535
         return link
 
 
@@ -77,7 +77,7 @@ def _first_reply(link: Link, clock: Clock) -> dict[str, str]:
     deadline = clock.monotonic() + _REPLY_TIMEOUT
     while (left := deadline - clock.monotonic()) > 0:
         for reply in link.receive(left):
-            if reply.data is None:
+            if reply.data is None or not reply.line.startswith(b"OK "):
                 raise ProtocolError(f"stats was answered {reply.line[:64]!r}")
             return commands.parse_stats(reply.data)
     raise ProtocolError(f"no answer within {_REPLY_TIMEOUT:g}s")

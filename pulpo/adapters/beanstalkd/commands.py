@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from pulpo.errors import (
     JobTooBigError,
@@ -31,6 +31,8 @@ __all__ = [
     "refusal",
     "release",
     "reserve",
+    "stated",
+    "stated_priority",
     "stats_job",
     "take",
     "touch",
@@ -152,7 +154,7 @@ def refusal(
         return QueueFullError("beanstalkd has no memory, or no room on its disk, for a job")
     if line == b"DRAINING":
         return QueueDrainingError("beanstalkd is draining and takes no new jobs")
-    if line.startswith(b"BURIED "):
+    if line.startswith(b"BURIED ") and line[7:].isdigit() and len(line) < 27:
         return QueueUnavailableError(
             "beanstalkd could not write its binlog and buried the job; look at its disk and "
             "restart it"
@@ -160,6 +162,18 @@ def refusal(
     if line == b"INTERNAL_ERROR":
         return QueueFullError("beanstalkd answered INTERNAL_ERROR to a put")
     return None
+
+
+def stated(stats: Mapping[str, str], name: str) -> int | None:
+    """Return a whole number out of a stats reply; None where it has none that a server may say."""
+    text = stats.get(name, "")
+    return int(text) if text.isdecimal() and text.isascii() and len(text) < 20 else None
+
+
+def stated_priority(stats: Mapping[str, str]) -> int | None:
+    """Return the priority out of a job's stats reply, None where it has none."""
+    found = stated(stats, "pri")
+    return found if found is not None and found <= LONGEST else None
 
 
 _PAIR = re.compile(r'^"?([a-z-]+)"?: "?(.*?)"?$', re.MULTILINE)

@@ -26,9 +26,9 @@ def hand_back(board: Switchboard, jobs: Sequence[Job]) -> None:
     flight = Flight()
     with suppress(QueueError):
         for number, stats in stats_of(board, numbers).items():
-            link = board.holder(number)
-            if link is not None and not link.awaited:
-                release = commands.release(number, int(stats["pri"]), 0)
+            link, priority = board.holder(number), commands.stated_priority(stats)
+            if link is not None and priority is not None and not link.awaited:
+                release = commands.release(number, priority, 0)
                 flight.add(link, release, Awaited(Kind.RELEASE, number))
         board.fly(flight)
     for number in numbers:
@@ -41,9 +41,9 @@ def release_unheard(board: Switchboard, jobs: Sequence[Job]) -> None:
     orders: dict[Link, list[bytes]] = {}
     with suppress(QueueError):
         for number, stats in stats_of(board, [job.number for job in jobs]).items():
-            link = board.holder(number)
-            if link is not None:
-                release = commands.release(number, int(stats["pri"]), 0)
+            link, priority = board.holder(number), commands.stated_priority(stats)
+            if link is not None and priority is not None:
+                release = commands.release(number, priority, 0)
                 orders.setdefault(link, []).append(release)
         for link, releases in orders.items():
             link.send(releases, [Awaited(Kind.NAME)] * len(releases))

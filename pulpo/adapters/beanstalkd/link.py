@@ -8,6 +8,7 @@ beanstalkd's doc/protocol.txt. A link knows no queue logic; who holds what is in
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 import struct
@@ -29,6 +30,7 @@ _LONGEST_LINE = 512
 _CHUNK = 262_144
 _TIMEVAL = struct.Struct("@ll")
 _WITH_BODY = (b"RESERVED ", b"FOUND ", b"OK ")
+_announced = re.compile(rb"(?:OK|(?:RESERVED|FOUND) \d{1,19}) (\d{1,10})").fullmatch
 
 
 class Kind(IntEnum):
@@ -80,6 +82,8 @@ class Link:
         self.waiting = False
         self.watched: tuple[str, ...] = ("default",)
         self.used = "default"
+        # The number of the last job that was put here: a server counts upwards.
+        self.inserted = 0
         self.broken = False
         self.silent_since: float | None = None
         self._buffer = b""
@@ -185,7 +189,17 @@ class Link:
         return self.sock.recv(_CHUNK) if ready else None
 
     def _complete(self) -> list[Reply]:
-        buffer, start, replies, awaited = self._buffer, 0, [], self.awaited
+        replies: list[Reply] = []
+        try:
+            self._read_replies(replies)
+        except BaseException:
+            # Nobody will read these: what they were for is as open as it was.
+            self.awaited.extendleft(reply.awaited for reply in reversed(replies))
+            raise
+        return replies
+
+    def _read_replies(self, replies: list[Reply]) -> None:
+        buffer, start, awaited = self._buffer, 0, self.awaited
         while awaited:
             end = buffer.find(b"\r\n", start)
             if end < 0:
@@ -206,12 +220,11 @@ class Link:
         self._buffer = buffer[start:]
         if self._buffer and not awaited:
             raise ProtocolError(f"a reply to no command: {self._buffer[:64]!r}")
-        return replies
 
     def _size(self, line: bytes) -> int:
-        text = line[line.rindex(b" ") + 1 :]
+        found = _announced(line)
         # A list of all tubes or a stats text may be longer than the longest job.
         most = max(self.max_body, 16_777_216) if line[:3] == b"OK " else self.max_body
-        if not text.isdigit() or len(text) > 10 or int(text) > most:
+        if found is None or int(found[1]) > most:
             raise ProtocolError(f"an impossible size: {line[:64]!r}")
-        return int(text)
+        return int(found[1])

@@ -40,7 +40,7 @@ def count_crashes(board: Switchboard, jobs: Sequence[Job]) -> list[int]:
 def unclean(stats: Mapping[str, str]) -> int:
     """Return how many reservations were not ended by a verb, the present one among them."""
     reserves, releases, buries, kicks = (
-        int(stats.get(name, 0)) for name in ("reserves", "releases", "buries", "kicks")
+        commands.stated(stats, name) or 0 for name in ("reserves", "releases", "buries", "kicks")
     )
     # A restart of the server adds a bury to each buried job, hence the smaller of the two.
     return reserves - releases - min(buries, kicks)
@@ -64,9 +64,10 @@ def describe_foreign(board: Switchboard) -> None:
 
 
 def _described(job: Job, stats: Mapping[str, str]) -> Job:
+    priority = commands.stated_priority(stats)
     return replace(
         job,
         queue=stats.get("tube", job.queue),
-        priority=int(stats.get("pri", NORMAL)),
-        ttr=float(stats.get("ttr", 60)),
+        priority=NORMAL if priority is None else priority,
+        ttr=float(commands.stated(stats, "ttr") or 60),
     )

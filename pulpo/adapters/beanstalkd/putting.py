@@ -100,7 +100,7 @@ def _answers(
                     results.append(_answer(link, reply, batch[len(results)]))
                     if reply.line.startswith(b"BURIED "):
                         # Not on disk, yet in memory: a job that we call refused must not stay.
-                        number = int(reply.line.split()[1])
+                        number = int(reply.line[7:])
                         link.send([commands.delete(number)], [Awaited(Kind.DELETE_COPY)])
                 elif reply.awaited.kind is Kind.NAME and not reply.line.startswith(b"USING "):
                     raise ProtocolError(f"use was answered {reply.line[:64]!r}")
@@ -115,8 +115,12 @@ def _answers(
 
 def _answer(link: Link, reply: Reply, job: NewJob) -> int | QueueError:
     line = reply.line
-    if line.startswith(b"INSERTED ") and line[9:].isdigit():
-        return int(line[9:])
+    if line.startswith(b"INSERTED ") and line[9:].isdigit() and len(line) < 29:
+        number = int(line[9:])
+        if number <= link.inserted:  # another put's reply, a second time or out of turn
+            raise ProtocolError(f"put was answered {line!r} after {link.inserted}")
+        link.inserted = number
+        return number
     refused = commands.refusal(line, job, link.max_body)
     if refused is None:
         raise ProtocolError(f"put was answered {line[:64]!r}")

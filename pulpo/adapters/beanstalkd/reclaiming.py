@@ -55,7 +55,8 @@ def _give_back_strangers(board: Switchboard) -> None:
         flight = Flight()
         flight.add(link, commands.stats_job(number), Awaited(Kind.STATS, number))
         for reply in board.fly(flight):
-            priority = int(commands.parse_stats(reply.data or b"").get("pri", NORMAL))
+            known = commands.stated_priority(commands.parse_stats(reply.data or b""))
+            priority = NORMAL if known is None else known
             back = Flight()
             back.add(link, commands.release(number, priority, 0), Awaited(Kind.NAME))
             board.fly(back)

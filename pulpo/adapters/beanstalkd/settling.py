@@ -189,8 +189,9 @@ class Settling:
                 [(commands.stats_job(n), Awaited(Kind.STATS, n)) for n in unknown]
             )
             for number, reply in asked.items():
+                known = commands.stated_priority(commands.parse_stats(reply.data or b""))
                 if reply.data is not None:
-                    found[number] = int(commands.parse_stats(reply.data).get("pri", NORMAL))
+                    found[number] = NORMAL if known is None else known
         for settlement in settlements:
             number, priority = settlement.job.number, settlement.job.priority
             if priority is None:

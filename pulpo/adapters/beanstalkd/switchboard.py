@@ -7,6 +7,7 @@ how replies change who holds what; which commands to send is decided by its call
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from collections.abc import Callable
 from contextlib import suppress
@@ -31,6 +32,15 @@ _DONE = {
     Kind.TOUCH: b"TOUCHED",
 }
 _SETTLES = (Kind.DELETE, Kind.RELEASE, Kind.BURY)
+# What else a server may say; NAME is also what nobody waits for, PEEK also the burial of a copy.
+_REFUSED = rb"|NOT_FOUND|OUT_OF_MEMORY|INTERNAL_ERROR"
+_may_be = {
+    Kind.NAME: re.compile(rb"(USING|WATCHING) .+|NOT_IGNORED|RELEASED|BURIED" + _REFUSED).fullmatch,
+    Kind.TAKE: re.compile(rb"RESERVED .+|NOT_FOUND").fullmatch,
+    Kind.STATS: re.compile(rb"OK .+|NOT_FOUND").fullmatch,
+    Kind.PEEK: re.compile(rb"FOUND .+|BURIED" + _REFUSED).fullmatch,
+    Kind.DELETE_COPY: re.compile(rb"DELETED|NOT_FOUND").fullmatch,
+}
 _EMPTY = (b"TIMED_OUT", b"DEADLINE_SOON")
 
 
@@ -163,11 +173,14 @@ class Switchboard:
 
     def _read(self, link: Link, patience: float, others: list[Reply]) -> None:
         deadline = self._clock.monotonic() + patience
+        replies: list[Reply] = []
+        reply: Reply | None = None
         try:
             while link.awaited and not link.broken:
                 if len(link.awaited) == 1 and link.awaited[0].kind is Kind.WAIT and patience:
                     return
                 left = deadline - self._clock.monotonic() if patience else 0.0
+                replies, reply = [], None
                 replies = link.receive(left)
                 for reply in replies:
                     self._take_in(link, reply, others)
@@ -178,6 +191,7 @@ class Switchboard:
                         self.drop(link)
                     return
         except ProtocolError:
+            _leave_open(link, replies, reply)
             self.drop(link)
 
     def _take_in(self, link: Link, reply: Reply, others: list[Reply]) -> None:
@@ -190,13 +204,15 @@ class Switchboard:
             elif reply.line not in _EMPTY:
                 raise _odd(link, reply)
             return
-        if kind is Kind.TAKE and reply.data is not None and number in self.orphans:
-            self._retake(link, number, reply.data)
         done = _DONE.get(kind)
         if done is None:
+            if not _answers(reply):
+                raise _odd(link, reply)
+            if kind is Kind.TAKE and reply.data is not None and number in self.orphans:
+                self._retake(link, number, reply.data)
             others.append(reply)
         elif kind is Kind.TOUCH:
-            self._take_touch(link, reply, number)
+            _take_touch(self, link, reply, number)
         else:
             self._take_answer(link, reply, number, done)
 
@@ -208,15 +224,6 @@ class Switchboard:
             self.hold(link, number, job)
         else:
             self.strangers.append((link, number))
-
-    def _take_touch(self, link: Link, reply: Reply, number: int) -> None:
-        if reply.line == b"TOUCHED":
-            self.touched[number] = True
-        elif reply.line == b"NOT_FOUND":
-            self.touched[number] = False
-            self.forget(number)
-        else:
-            raise _odd(link, reply)
 
     def _take_answer(self, link: Link, reply: Reply, number: int, done: bytes) -> None:
         line = reply.line
@@ -250,6 +257,32 @@ class Switchboard:
             self.arrived.append(known)
         link.held[number] = known
         self._holder[number] = link
+
+
+def _take_touch(board: Switchboard, link: Link, reply: Reply, number: int) -> None:
+    if reply.line == b"TOUCHED":
+        board.touched[number] = True
+    elif reply.line == b"NOT_FOUND":
+        board.touched[number] = False
+        board.forget(number)
+    else:
+        raise _odd(link, reply)
+
+
+def _leave_open(link: Link, replies: list[Reply], odd: Reply | None) -> None:
+    """Await again what was answered oddly, and all behind it: a delete may have been done."""
+    if odd is not None:
+        behind = replies[replies.index(odd) :]
+        link.awaited.extendleft(reply.awaited for reply in reversed(behind))
+
+
+def _answers(reply: Reply) -> bool:
+    """Tell whether a reply can be one to what it must be for: of its kind, and for its job."""
+    kind, number = reply.awaited
+    if not _may_be[kind](reply.line):
+        return False
+    named = kind in (Kind.TAKE, Kind.PEEK) and reply.data is not None
+    return not named or int(reply.line.split()[1]) == number
 
 
 def _odd(link: Link, reply: Reply) -> ProtocolError:
