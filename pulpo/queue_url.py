@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pulpo.errors import UsageError, WrongTypeError
@@ -72,6 +72,11 @@ class QueueURL:
                     f"{self.scheme} knows no option {name!r}; "
                     f"it knows: {', '.join(sorted(known)) or 'none'}"
                 )
+
+    def without(self, names: Collection[str]) -> QueueURL:
+        """Return this URL with some options left out; its text stays as it was given."""
+        left = {name: value for name, value in self.options.items() if name not in names}
+        return replace(self, options=left)
 
     def choice(self, name: str, allowed: Collection[str], default: str) -> str:
         """Return one option, which must be among the allowed."""

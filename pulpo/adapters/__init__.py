@@ -6,6 +6,7 @@ scheme, the object is called like the ones here.
 
 from __future__ import annotations
 
+from functools import partial
 from importlib import import_module
 from typing import cast
 
@@ -32,6 +33,15 @@ def open_engine(url: QueueURL | str, *, clock: Clock | None = None) -> Engine:
     """
     parsed = url if isinstance(url, QueueURL) else QueueURL.parse(url)
     clock = clock or SystemClock()
+    if "spool" in parsed.options or "spool_limit" in parsed.options:
+        # Loaded only where it is asked for: most producers have none.
+        from pulpo.adapters.spool.engine import spooling  # noqa: PLC0415
+
+        return spooling(parsed, partial(_engine, clock=clock), clock)
+    return _engine(parsed, clock=clock)
+
+
+def _engine(parsed: QueueURL, *, clock: Clock) -> Engine:
     if parsed.scheme in _BUILT_IN:
         module, name = _BUILT_IN[parsed.scheme]
         return cast(Engine, getattr(import_module(module), name)(parsed, clock=clock))

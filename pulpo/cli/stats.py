@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import click
 
+from pulpo.adapter import QueueAdmin
+from pulpo.adapters.spool.engine import spool_of
 from pulpo.cli.door import administered, hint_at_queue
-from pulpo.cli.output import data, for_people, json_line
+from pulpo.cli.output import data, for_people, json_line, talk
 from pulpo.cli.parameters import QUEUE
+from pulpo.cli.spool import as_json as spool_as_json
+from pulpo.cli.spool import counted as in_spool
+from pulpo.cli.spool import sentence_of
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.duration import as_text
 from pulpo.envelope import DEFAULT_QUEUE
+from pulpo.errors import QueueError
 from pulpo.job import QueueStats
 
 __all__ = ["stats"]
@@ -27,18 +33,32 @@ def stats(target: Target, queue: str | None, as_json: bool) -> None:
     pulpo stats
     pulpo stats mail --json
     """
-    with administered(target) as (admin, _):
-        if queue is None:
-            names = sorted({DEFAULT_QUEUE, *admin.queues()})
-        else:
-            names = [queue]
-            hint_at_queue(admin, queue)
-        counted = [admin.stats(name) for name in names]
+    with administered(target) as (admin, engine):
+        spool = spool_of(engine)
+        try:
+            counted = _counted(admin, queue)
+        except QueueError:
+            if spool is not None:  # this is known without the queue
+                talk(sentence_of(in_spool(spool), spool))
+            raise
+    kept = None if spool is None else in_spool(spool)
     if as_json:
-        data(json_line({"queues": {found.queue: _as_json(found) for found in counted}}))
+        shown: dict[str, object] = {"queues": {found.queue: _as_json(found) for found in counted}}
+        data(json_line(shown if kept is None else {**shown, "spool": spool_as_json(kept)}))
     else:
         heads = ("queue", "ready", "delayed", "reserved", "buried", "paused")
         data(for_people(heads, [_row(found) for found in counted], right=" rrrr"))
+        if spool is not None and kept is not None:
+            data(sentence_of(kept, spool))
+
+
+def _counted(admin: QueueAdmin, queue: str | None) -> list[QueueStats]:
+    if queue is None:
+        names = sorted({DEFAULT_QUEUE, *admin.queues()})
+    else:
+        names = [queue]
+        hint_at_queue(admin, queue)
+    return [admin.stats(name) for name in names]
 
 
 def _as_json(found: QueueStats) -> dict[str, int | bool]:

@@ -1,0 +1,218 @@
+"""The door to a queue with a spool: what the queue cannot take now is kept, and relayed later.
+
+Settling and reserving go through as they are. How jobs are kept and relayed is told by the
+neighbours of this file.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from contextlib import closing
+
+from pulpo.adapter import QueueAdapter
+from pulpo.adapters.spool.reach import Reach
+from pulpo.adapters.spool.relaying import Relayed, relay
+from pulpo.adapters.spool.store import Spool
+from pulpo.clock import Clock
+from pulpo.errors import (
+    PublishUncertainError,
+    PulpoError,
+    QueueDrainingError,
+    QueueError,
+    QueueFullError,
+    QueueUnavailableError,
+    QueueUnusableError,
+)
+from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_new_job
+
+__all__ = ["SpoolingAdapter"]
+
+# A worker looks into the spool so often, in seconds, and relays for so long at a time.
+_LOOK, _WORKERS_SHARE = 1.0, 0.1
+
+_KEPT = (QueueUnavailableError, PublishUncertainError, QueueDrainingError)
+
+
+class SpoolingAdapter:
+    """One thread's door; `open_door` opens one of the queue's own."""
+
+    def __init__(
+        self,
+        open_door: Callable[[], QueueAdapter],
+        spool: Spool,
+        reach: Reach,
+        clock: Clock,
+        *,
+        beat: Callable[[], None],
+    ) -> None:
+        self._open_door = open_door
+        self._queue = open_door()
+        self._spool = spool
+        self._reach = reach
+        self._clock = clock
+        self._beat = beat
+        self._closed = False
+        self._in_reach = False
+        self._look_at = float("-inf")
+        self._left = False
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What this queue can do; while it is away, what it could do when it was last asked."""
+        if self._closed:
+            return self._queue.capabilities  # which says so
+        if self._reach.is_worth_a_try():
+            since = self._reach.claim()
+            try:
+                self._reach.capabilities = self._queue.capabilities
+            except QueueUnusableError:
+                self._reach.again()
+                raise
+            except QueueUnavailableError:
+                self._reach.lost(since)
+            else:
+                self._reach.again()
+                self._in_reach = True
+        return self._reach.capabilities
+
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+        """Put jobs, or keep them where the queue is away; see `pulpo.adapter.QueueAdapter`."""
+        if self._closed or not jobs:
+            return self._queue.put(jobs)
+        for job in jobs:
+            check_new_job(job)
+        if not self._reach.is_worth_a_try():
+            away = QueueUnavailableError("the queue was out of reach a moment ago")
+            return self._keep(jobs, [away] * len(jobs))
+        since = self._reach.claim()
+        answers: Sequence[JobId | QueueError]
+        try:
+            error = self._relay_first()
+            answers = self._queue.put(jobs) if error is None else [error] * len(jobs)
+        except QueueUnusableError:
+            self._reach.again()
+            raise
+        except QueueUnavailableError as unavailable:
+            answers = [unavailable] * len(jobs)
+        if any(isinstance(answer, _KEPT) for answer in answers):
+            self._reach.lost(since)
+            return self._keep(jobs, answers)
+        self._reach.back()
+        return answers
+
+    def _keep(
+        self, jobs: Sequence[NewJob], answers: Sequence[JobId | QueueError]
+    ) -> list[JobId | QueueError]:
+        """Keep the jobs whose answers say that the queue has not taken them, or may not have."""
+        away = [n for n, answer in enumerate(answers) if isinstance(answer, _KEPT)]
+        kept = self._spool.keep([jobs[n] for n in away])
+        self._reach.pending = True
+        results = list(answers)
+        for n, trouble in zip(away, kept, strict=True):
+            answer = answers[n]
+            assert isinstance(answer, QueueError)
+            results[n] = jobs[n].id if trouble is None else _sum(answer, trouble)
+        return results
+
+    def _relay_first(self) -> QueueError | None:
+        """Let a flight of kept jobs go before a new one; return why the queue takes none."""
+        if not self._reach.is_time_to_relay():
+            return None
+        self._check_folder()
+        arrivals = self._spool.arrivals
+        relayed = self._relay(self._queue, seconds=0.0)
+        self._reach.pending = relayed.left or arrivals != self._spool.arrivals
+        if relayed.busy or relayed.error is not None:
+            self._reach.relay_later()
+        return relayed.error if isinstance(relayed.error, _KEPT) else None
+
+    def _check_folder(self) -> None:
+        """Refuse at the first publish a folder that is not ours alone, not in the first outage."""
+        try:
+            self._spool.prepare()
+        except OSError:
+            return  # a publish must not fail by that while the queue is there
+        except QueueUnavailableError as error:
+            raise QueueUnusableError(str(error)) from error
+
+    def _relay(self, door: QueueAdapter, *, seconds: float) -> Relayed:
+        try:
+            if self._spool.is_empty():
+                return Relayed()
+            return relay(self._spool, door, self._clock, seconds=seconds)
+        except (PulpoError, OSError):  # of the spool: the queue's own are in `Relayed`
+            return Relayed(left=True, busy=True)
+
+    def exchange(
+        self,
+        settlements: Sequence[Settlement],
+        queues: Sequence[str],
+        *,
+        limit: int,
+        timeout: float,
+    ) -> tuple[Sequence[bool | QueueError], Sequence[Job]]:
+        """Settle, then reserve; about once a second with a look into the spool."""
+        if self._in_reach and self._clock.monotonic() >= self._look_at:
+            self._relay_beside()
+        # Until the queue has answered: waiting twice for one that is away would stop the beats.
+        self._in_reach = False
+        patience = min(timeout, _WORKERS_SHARE) if self._left else timeout
+        results, jobs = self._queue.exchange(settlements, queues, limit=limit, timeout=patience)
+        self._in_reach = True
+        # Whoever does not wait takes no job for an answer: then there must be none here either.
+        while self._left and limit and not (jobs or timeout) and self._relay_beside():
+            try:
+                _, jobs = self._queue.exchange([], queues, limit=limit, timeout=0.0)
+            except QueueUnavailableError:
+                break  # the settlements of this call have to be told
+        return results, jobs
+
+    def _relay_beside(self) -> int:
+        """Relay on a connection of its own: one that holds jobs must not meet a doubt here."""
+        since = self._clock.monotonic()
+        self._left = False
+        count = 0
+        try:
+            if not self._spool.is_empty():
+                self._beat()
+                with closing(self._open_door()) as door:
+                    relayed = relay(self._spool, door, self._clock, seconds=_WORKERS_SHARE)
+                count = relayed.count
+                self._left = relayed.left and not relayed.busy and relayed.error is None
+                self._beat()
+        except (PulpoError, OSError):
+            pass  # what is wrong with the queue the worker sees itself; the spool `stats` shows
+        took = self._clock.monotonic() - since
+        self._look_at = since + took + (2 * took if self._left else max(_LOOK, 4 * took))
+        return count
+
+    def touch(self, jobs: Sequence[Job]) -> Sequence[bool | QueueError]:
+        """Renew leases; see `pulpo.adapter.QueueAdapter`."""
+        return self._queue.touch(jobs)
+
+    def crashes(self, jobs: Sequence[Job]) -> Sequence[int]:
+        """Count runs without a word; see `pulpo.adapter.QueueAdapter`."""
+        return self._queue.crashes(jobs)
+
+    def leave(self, jobs: Sequence[Job]) -> None:
+        """Say that runs end with this process; see `pulpo.adapter.QueueAdapter`."""
+        self._queue.leave(jobs)
+
+    def wake(self) -> None:
+        """Let a waiting exchange return; any thread."""
+        self._queue.wake()
+
+    def close(self) -> None:
+        """Let go of the queue; what is in the spool stays there."""
+        self._closed = True
+        self._queue.close()
+
+
+def _sum(answer: QueueError, trouble: QueueError) -> QueueError:
+    """Return what a producer is told where neither the queue nor the spool has taken a job."""
+    if isinstance(answer, PublishUncertainError):
+        return answer  # it may be queued, and the spool cannot know better
+    if not isinstance(trouble, QueueFullError | PublishUncertainError):
+        trouble = QueueUnavailableError(f"{answer}; and {trouble}")
+    trouble.__cause__ = answer
+    return trouble

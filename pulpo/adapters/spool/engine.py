@@ -1,0 +1,74 @@
+"""An engine with a spool in front of it, by the options `spool` and `spool_limit` of its URL."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from pulpo.adapter import Engine, QueueAdapter, QueueAdmin, no_beat
+from pulpo.adapters.spool.adapter import SpoolingAdapter
+from pulpo.adapters.spool.reach import Reach
+from pulpo.adapters.spool.store import Spool
+from pulpo.clock import Clock
+from pulpo.errors import UnsupportedError, UsageError
+from pulpo.queue_url import QueueURL
+from pulpo.size import size_in_bytes
+
+__all__ = ["OPTIONS", "SpoolingEngine", "spool_of", "spooling"]
+
+OPTIONS = ("spool", "spool_limit")
+_DEFAULT_LIMIT = 256_000_000
+_WHY_NOT = {
+    "sqlite": "a queue in a file is never away: there is no server that could be",
+    "memory": "a queue in memory ends with its process, and a spool would outlive it",
+}
+
+
+class SpoolingEngine:
+    """A queue by its URL, whose jobs are kept in `spool` while it is out of reach."""
+
+    def __init__(self, queue: Engine, spool: Spool, name: str, *, clock: Clock) -> None:
+        self.queue = queue
+        self.spool = spool
+        self._reach = Reach(name, clock)
+        self._clock = clock
+
+    def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
+        """Open a door for one thread."""
+        open_door = partial(self.queue.adapter, beat=beat)
+        return SpoolingAdapter(open_door, self.spool, self._reach, self._clock, beat=beat)
+
+    def admin(self) -> QueueAdmin:
+        """Open a door for an operator, to the queue alone."""
+        return self.queue.admin()
+
+
+def spooling(
+    url: QueueURL, open_queue: Callable[[QueueURL], Engine], clock: Clock
+) -> SpoolingEngine:
+    """Return the engine of a URL with these options; opens and makes nothing.
+
+    A relative folder is taken from the one that is current now.
+    """
+    if url.scheme in _WHY_NOT:
+        option = next(name for name in OPTIONS if name in url.options)
+        raise UnsupportedError(f"{url.scheme} takes no option {option!r}: {_WHY_NOT[url.scheme]}")
+    folder = url.options.get("spool", "")
+    if not folder or "\0" in folder:
+        raise UsageError(f"option 'spool' must name a folder: {url.masked!r}")
+    spool = Spool(Path(folder).absolute(), _limit(url), clock)
+    return SpoolingEngine(open_queue(url.without(OPTIONS)), spool, url.scheme, clock=clock)
+
+
+def _limit(url: QueueURL) -> int:
+    text = url.options.get("spool_limit")
+    if text is None:
+        return _DEFAULT_LIMIT
+    bare = text.isdecimal() and text.isascii()
+    return size_in_bytes(f"{text}B" if bare else text, "option 'spool_limit'")
+
+
+def spool_of(engine: Engine) -> Spool | None:
+    """Return the spool of an engine; None for one without."""
+    return engine.spool if isinstance(engine, SpoolingEngine) else None

@@ -1,0 +1,74 @@
+"""What the threads of a process know of their queue: is it worth a try, and is the spool empty?
+
+Values and times only. There is no lock in here: another thread could hold it at the moment of a
+fork. What two threads write at once is at worst one try too many.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from pulpo.clock import Clock
+from pulpo.job import Capabilities
+
+__all__ = ["Reach"]
+
+# Between two tries of a queue that is away, in seconds; where a try takes long (a frozen server, a
+# firewall that swallows packets) so many times as long, or a producer would do nothing but try.
+_PAUSE, _SHARE = 1.0, 4
+# Nobody else tries while one does; should that one never tell, they do after so long.
+_CLAIM = 15.0
+
+# A queue that nobody has reached yet is taken for a beanstalkd as it comes.
+_USUAL = Capabilities(
+    engine="", max_body=65_535, delay_unit=1.0, keeps_pause=False, counts_crashes=False
+)
+
+
+class Reach:
+    """Shared by the doors of one engine; any thread.
+
+    `pending` says that there may be jobs in the spool: at the start nobody knows.
+    """
+
+    def __init__(self, engine: str, clock: Clock) -> None:
+        self.capabilities = replace(_USUAL, engine=engine)
+        self.pending = True
+        self._clock = clock
+        self._away = False
+        self._try_at = 0.0
+        self._relay_at = float("-inf")
+
+    def is_worth_a_try(self) -> bool:
+        """Tell whether to ask the queue now."""
+        return not self._away or self._clock.monotonic() >= self._try_at
+
+    def claim(self) -> float:
+        """Begin a try, and let nobody else begin one meanwhile; returns when it was."""
+        if not self._away:
+            return self._clock.monotonic()
+        now = self._clock.monotonic()
+        self._try_at = now + _CLAIM
+        return now
+
+    def again(self) -> None:
+        """End a try that went well so far: the next one may be at once."""
+        self._try_at = 0.0
+
+    def lost(self, since: float) -> None:
+        """End a try, begun `since`, that did not reach the queue."""
+        now = self._clock.monotonic()
+        self._away = True
+        self._try_at = now + max(_PAUSE, _SHARE * (now - since))
+
+    def back(self) -> None:
+        """End a try that the queue has answered."""
+        self._away = False
+
+    def is_time_to_relay(self) -> bool:
+        """Tell whether to look into the spool now."""
+        return self.pending and self._clock.monotonic() >= self._relay_at
+
+    def relay_later(self) -> None:
+        """Let a moment pass before the next look: somebody else relays, or the queue is full."""
+        self._relay_at = self._clock.monotonic() + _PAUSE
