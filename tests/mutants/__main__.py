@@ -79,8 +79,12 @@ def _read(arguments: list[str] | None) -> argparse.Namespace:
 def try_out(mutant: Mutant, copy: Copy, healthy: Copy, *, tests: list[str] | None) -> _Found:
     """Put a bug into a copy, and see which tests see it; `tests` in place of those it names."""
     started = time.monotonic()
-    copy.run(apply_command(mutant))
-    copy.check()
+    try:
+        copy.run(apply_command(mutant))
+        copy.check()
+    except RuntimeError as error:
+        print(f"{mutant.name} is no bug, but broken code: {error}", file=sys.stderr)
+        return _Found(mutant, (), time.monotonic() - started)
     runs = mutant.caught_by if tests is None else (tuple(tests),)
     seen = _seen(copy, healthy, runs)
     if not seen and tests is None:

@@ -75,6 +75,18 @@ def test_a_bug_that_no_test_sees_lives(
     assert found.tests == ()
 
 
+def test_a_patch_for_other_code_is_said_and_counts_as_a_bug_that_lives(
+    copies: tuple[Copy, Copy], mutant: Mutant, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sick, healthy = copies
+    mutant.patch.write_text(mutant.patch.read_text().replace('"h": 3_600.0', '"h": 3_601.0'))
+
+    found = try_out(mutant, sick, healthy, tests=None)
+
+    assert found.tests == ()
+    assert "minute is no bug, but broken code" in capsys.readouterr().err
+
+
 def test_a_name_that_no_mutant_has_is_said(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["no_such_bug"]) == 2
     assert "no such mutant: no_such_bug" in capsys.readouterr().out
