@@ -29,6 +29,10 @@ _MOST_COMMANDS, _MOST_BYTES = 1_000, 1_000_000
 BURY_DELAY = 600
 
 
+class _OutOfTurnError(ProtocolError):
+    """A number that another put was given already: whose the others are is as open."""
+
+
 def put_jobs(
     link: Link,
     jobs: Sequence[NewJob],
@@ -109,6 +113,8 @@ def _answers(
     except ProtocolError as error:
         link.close()
         link.awaited.clear()
+        if isinstance(error, _OutOfTurnError):
+            results.clear()
         results += [_uncertain(job, error) for job in batch[len(results) :]]
     return results
 
@@ -117,8 +123,8 @@ def _answer(link: Link, reply: Reply, job: NewJob) -> int | QueueError:
     line = reply.line
     if line.startswith(b"INSERTED ") and line[9:].isdigit() and len(line) < 29:
         number = int(line[9:])
-        if number <= link.inserted:  # another put's reply, a second time or out of turn
-            raise ProtocolError(f"put was answered {line!r} after {link.inserted}")
+        if number <= link.inserted:
+            raise _OutOfTurnError(f"put was answered {line!r} after {link.inserted}")
         link.inserted = number
         return number
     refused = commands.refusal(line, job, link.max_body)
