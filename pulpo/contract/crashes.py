@@ -38,6 +38,35 @@ class CrashContract:
         assert stage.state(new) is JobState.READY
         assert (stage.stats().ready, stage.stats().reserved) == (1, 0)
 
+    def test_the_urgent_job_of_a_dead_owner_is_not_passed_over(self, stage: Stage) -> None:
+        stage.running("the owner works")  # it has seen to the dead before
+        stage.put(stage.job("urgent", priority=0), *stage.jobs("a", "b", "c"))
+        victim = stage.open()
+        stage.take(by=victim)
+        stage.crash(victim)
+        stage.advance(stage.tick)
+
+        assert stage.text(stage.take()) == "urgent"
+
+    def test_an_operator_sees_that_a_run_ended_without_a_word(self, stage: Stage) -> None:
+        new = stage.job()
+        stage.put(new)
+        victim = stage.open()
+        stage.take(by=victim)
+
+        stage.crash(victim)
+
+        assert stage.seen(new).crashes in (None, 1)
+
+    def test_a_word_that_came_too_late_and_was_taken_is_a_word(self, stage: Stage) -> None:
+        _, job = stage.running(ttr=stage.lease)
+        stage.expire_lease(stage.owner, job)
+
+        (taken,) = stage.settle(Settlement(Verb.RELEASE, job))
+
+        again = stage.open()
+        assert list(again.crashes([stage.take(by=again)])) == [0 if taken else 1]
+
     def test_every_job_of_a_dead_owner_comes_back(self, stage: Stage) -> None:
         stage.put(*stage.jobs("a", "b", "c"))
         victim = stage.open()

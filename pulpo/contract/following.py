@@ -50,6 +50,13 @@ class FollowingContract:
         assert stage.stats().reserved == 1
         assert stage.settle(Settlement(Verb.DELETE, job)) == [True]
 
+    def test_who_lost_the_lease_is_told_so_whatever_was_to_follow(self, stage: Stage) -> None:
+        _, job = stage.running()
+        assert stage.settle(Settlement(Verb.DELETE, job)) == [True]
+        too_big = stage.job(body=b"x" * (stage.owner.capabilities.max_body + 1))
+
+        assert stage.settle(Settlement(Verb.DELETE, job, then=[too_big])) == [False]
+
     def test_a_refused_follower_spoils_no_other_settlement(self, stage: Stage) -> None:
         stage.put(*stage.jobs("a", "b", "c"))
         a, b, c = stage.reserve(limit=3)

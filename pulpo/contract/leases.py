@@ -73,6 +73,32 @@ class LeaseContract:
         assert stage.settle(Settlement(Verb.DELETE, job)) == [True]
         assert stage.admin.peek([new.id]) == [None]
 
+    def test_an_owner_is_not_handed_again_what_it_still_runs_after_others_came_by(
+        self, stage: Stage
+    ) -> None:
+        new, job = stage.running(ttr=stage.lease)
+        stage.expire_lease(stage.owner, job)
+        stage.reserve(by=stage.open(), queues=[stage.other])
+        stage.admin.kick_all(stage.other)
+
+        assert stage.reserve(limit=2) == []
+        assert stage.state(new) is JobState.RESERVED
+
+        assert stage.settle(Settlement(Verb.DELETE, job)) == [True]
+        assert stage.admin.peek([new.id]) == [None]
+
+    def test_a_receipt_that_was_settled_says_nothing_of_the_next_run(self, stage: Stage) -> None:
+        new, first = stage.running()
+        stage.settle(Settlement(Verb.RELEASE, first))
+        second = stage.take()
+
+        assert stage.settle(Settlement(Verb.DELETE, first)) == [False]
+        assert list(stage.owner.touch([first, second])) == [False, True]
+        stage.owner.leave([first])
+
+        assert stage.state(new) is JobState.RESERVED
+        assert stage.settle(Settlement(Verb.DELETE, second)) == [True]
+
     def test_touch_answers_for_each_job_in_its_place(self, stage: Stage) -> None:
         stage.put(*stage.jobs("a", "b", "c"))
         a, b, c = stage.reserve(limit=3)

@@ -142,12 +142,13 @@ class BeanstalkdAdapter:
         flight = Flight()
         for job in jobs:
             link = board.holder(job.number)
-            if link is not None and not link.awaited:
+            if link is not None and not link.awaited and not board.runs_anew(job):
                 flight.add(link, commands.touch(job.number), Awaited(Kind.TOUCH, job.number))
         board.fly(flight)
         return [
             board.touched.get(job.number, unavailable(job.number))
-            if job.number in board.running or job.number in board.touched
+            if (job.number in board.running or job.number in board.touched)
+            and not board.runs_anew(job)
             else False
             for job in jobs
         ]
@@ -164,7 +165,7 @@ class BeanstalkdAdapter:
         a word. Their answers are not waited for: the second run shall not begin beside this one.
         """
         self._check()
-        release_unheard(self._board, jobs)
+        release_unheard(self._board, [job for job in jobs if not self._board.runs_anew(job)])
 
     def wake(self) -> None:
         """Let a waiting exchange return; any thread."""

@@ -63,6 +63,7 @@ class Settling:
             if (s.verb is not Verb.DELETE or s.then)
             and s.job.number in known
             and s.job.number not in self._board.answers
+            and not self._board.runs_anew(s.job)
         ]  # fmt: skip
         if not slow:
             return
@@ -79,7 +80,7 @@ class Settling:
         board, progress = self._board, self._progress
         for settlement in settlements:
             number = settlement.job.number
-            if number in board.answers:
+            if number in board.answers or board.runs_anew(settlement.job):
                 continue
             link = board.holder(number)
             if link is None or link.awaited:
@@ -98,6 +99,9 @@ class Settling:
         for settlement in settlements:
             number = settlement.job.number
             answer = board.answers.pop(number, None)
+            if answer is None and board.runs_anew(settlement.job):
+                answers.append(False)
+                continue
             if answer is None:
                 # Not ours any more and nothing under way: the lease was lost before.
                 answer = unavailable(number) if number in board.running else False

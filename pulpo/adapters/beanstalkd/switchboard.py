@@ -7,6 +7,7 @@ how replies change who holds what; which commands to send is decided by its call
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections import deque
 from collections.abc import Callable
@@ -42,6 +43,10 @@ _may_be = {
     Kind.DELETE_COPY: re.compile(rb"DELETED|NOT_FOUND").fullmatch,
 }
 _EMPTY = (b"TIMED_OUT", b"DEADLINE_SOON")
+
+
+# Tells the runs of a job apart, which all have its number.
+_arrivals = itertools.count(1)
 
 
 class Flight:
@@ -88,6 +93,11 @@ class Switchboard:
     def holder(self, number: int) -> Link | None:
         """Return the link that holds a job."""
         return self._holder.get(number)
+
+    def runs_anew(self, job: Job) -> bool:
+        """Tell whether what runs here under a job's number is a later run than this one."""
+        running = self.running.get(job.number)
+        return running is not None and running.token != job.token
 
     def ready_link(self) -> Link:
         """Return a link that takes commands now, the fullest first; opens one if there is none."""
@@ -252,7 +262,7 @@ class Switchboard:
             self.orphans.pop(number, None)
         else:
             queue = link.watched[0] if len(link.watched) == 1 else None
-            known = Job(number=number, body=body, queue=queue)
+            known = Job(number=number, body=body, queue=queue, token=next(_arrivals))
             self.running[number] = known
             self.arrived.append(known)
         link.held[number] = known

@@ -172,6 +172,7 @@ class MemoryAdapter:
             store.add(job)
         self._held.pop(entry.number, None)
         if settlement.verb is Verb.RELEASE:
+            store.renew(entry)  # a word that comes too late, before anybody took it, is a word
             store.give_back(entry)
             return True
         store.remove(entry)

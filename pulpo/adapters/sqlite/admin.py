@@ -29,7 +29,7 @@ SELECT number, queue FROM jobs WHERE state = 4 AND moment IS NOT NULL AND queue 
 _DELETE = "DELETE FROM jobs WHERE number = ?"
 _EDIT = """
 UPDATE jobs SET id = ?, type = ?, queue = ?, priority = ?, state = ?, moment = ?, due_wall = ?,
-crashes = 0, ttr = ?, expires = ?, body = ? WHERE number = ?
+owner = 0, crashes = 0, ttr = ?, expires = ?, body = ? WHERE number = ?
 """
 _PAUSE = "INSERT OR REPLACE INTO pauses (queue, until) VALUES (?, ?)"
 _RESUME = "DELETE FROM pauses WHERE queue = ?"

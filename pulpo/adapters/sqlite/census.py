@@ -164,7 +164,7 @@ def _shown(row: _Seen, now: Moment, dead: Collection[int]) -> ListedJob:
         priority=priority,
         due=left if state is JobState.DELAYED else 0.0,
         ttr=ttr,
-        crashes=crashes,
+        crashes=crashes + (stored == State.RESERVED and state is JobState.READY),
     )
 
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from pulpo.adapters.sqlite import statements as sql
 from pulpo.adapters.sqlite.database import Ready
-from pulpo.adapters.sqlite.rows import Moment, jobs_of
+from pulpo.adapters.sqlite.rows import Candidate, Moment, jobs_of
 from pulpo.adapters.sqlite.upkeep import Upkeep
 from pulpo.job import Job
 
@@ -49,16 +49,23 @@ def claim(
     fence: int,
     now: Moment,
     roll_call: bool,
+    overdue: bool,
 ) -> list[Job]:
-    """Reserve the most urgent ready jobs for an owner, up to `limit`."""
+    """Reserve the most urgent ready jobs for an owner, up to `limit`.
+
+    The dead among the other holders are looked for where the `roll_call` is `overdue`, so that
+    their urgent jobs come before others, or where fewer jobs are ready.
+    """
     paused = upkeep.promote(connection, ready, now, me=owner)
     served = _unpaused(connection, queues, now)[0] if paused else queues
-    rows = _first(connection, served, limit)
-    if len(rows) < limit and roll_call:
+    if overdue:
+        upkeep.take_back(connection, ready, upkeep.dead_holders(connection, owner))
+    rows = _first(connection, served, limit, owner, now)
+    if len(rows) < limit and roll_call and not overdue:
         dead = upkeep.dead_holders(connection, owner)
         if dead:
             upkeep.take_back(connection, ready, dead)
-            rows = _first(connection, served, limit)
+            rows = _first(connection, served, limit, owner, now)
     connection.executemany(sql.CLAIM, [(now.boot + row[3], owner, fence, row[0]) for row in rows])
     for row in rows:
         if row[1] in ready:  # made ready just now, and taken by us: nobody need wake for it
@@ -77,9 +84,21 @@ def _unpaused(
 
 
 def _first(
+    connection: sqlite3.Connection, queues: Sequence[str], limit: int, owner: int, now: Moment
+) -> list[Candidate]:
+    while True:
+        rows = _candidates(connection, queues, limit)
+        mine = [(now.boot + row[3], row[0]) for row in rows if row[6] == owner]
+        if not mine:
+            return rows
+        # They still run there and were renewed too late: no second run beside the first.
+        connection.executemany(sql.RENEW, mine)
+
+
+def _candidates(
     connection: sqlite3.Connection, queues: Sequence[str], limit: int
-) -> list[tuple[int, str, int, float, int, bytes]]:
-    rows = []
+) -> list[Candidate]:
+    rows: list[Candidate] = []
     for start in range(0, len(queues), sql.MOST_QUEUES):
         names = queues[start : start + sql.MOST_QUEUES]
         rows += connection.execute(sql.candidates(len(names)), (*names, limit)).fetchall()

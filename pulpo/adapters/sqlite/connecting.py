@@ -25,14 +25,10 @@ def connect(path: Path, lock: FairLock, *, patience: float) -> sqlite3.Connectio
 
     `patience` is how long it waits for other writers, in seconds. Raises `QueueUnavailableError`.
     """
-    connection = sqlite3.connect(
-        f"file:{quote(str(path))}?mode=rw",
-        uri=True,
-        timeout=patience,
-        isolation_level=None,
-        cached_statements=256,
-        check_same_thread=False,  # its owner's, but an app's close() may come from another
-    )
+    try:
+        connection = _open(path, patience)
+    except sqlite3.Error as error:  # with too many open files, say
+        raise translated(error, path) from error
     try:
         _configure(connection)
         if needs_upgrade(connection, str(path)):
@@ -44,6 +40,17 @@ def connect(path: Path, lock: FairLock, *, patience: float) -> sqlite3.Connectio
         connection.close()
         raise
     return connection
+
+
+def _open(path: Path, patience: float) -> sqlite3.Connection:
+    return sqlite3.connect(
+        f"file:{quote(str(path))}?mode=rw",
+        uri=True,
+        timeout=patience,
+        isolation_level=None,
+        cached_statements=256,
+        check_same_thread=False,  # its owner's, but an app's close() may come from another
+    )
 
 
 def _upgrade(connection: sqlite3.Connection, path: Path, lock: FairLock, patience: float) -> None:

@@ -15,10 +15,23 @@ from pulpo.errors import JobTooBigError
 from pulpo.identity import MAX_PRIORITY
 from pulpo.job import Job, NewJob, check_new_job
 
-__all__ = ["Due", "Moment", "Row", "State", "check_jobs", "due", "jobs_of", "row", "too_big"]
+__all__ = [
+    "Candidate",
+    "Due",
+    "Moment",
+    "Row",
+    "State",
+    "check_jobs",
+    "due",
+    "jobs_of",
+    "row",
+    "too_big",
+]
 
 _ID = re.compile(r"[0-9a-f-]+", re.ASCII)
 
+# A ready job: number, queue, priority, ttr, crashes, body, and who has held it too long.
+Candidate = tuple[int, str, int, float, int, bytes, int]
 Row = tuple[str, str, str, int, int, float | None, float | None, float, float | None, bytes]
 
 
@@ -117,7 +130,7 @@ def too_big(job: NewJob, max_body: int) -> JobTooBigError | None:
     )
 
 
-def jobs_of(rows: Sequence[tuple[int, str, int, float, int, bytes]], fence: int) -> list[Job]:
+def jobs_of(rows: Sequence[Candidate], fence: int) -> list[Job]:
     """Return reserved jobs; the token is the fence that the reservation has given them."""
     return [
         Job(
@@ -129,5 +142,5 @@ def jobs_of(rows: Sequence[tuple[int, str, int, float, int, bytes]], fence: int)
             crashes=crashes,
             token=fence,
         )
-        for number, queue, priority, ttr, crashes, body in rows
+        for number, queue, priority, ttr, crashes, body, _ in rows
     ]

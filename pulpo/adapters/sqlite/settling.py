@@ -57,9 +57,9 @@ class Settling:
     def _one(
         self, connection: sqlite3.Connection, ready: Ready, settlement: Settlement
     ) -> bool | QueueError:
-        if refused := self._refusal(settlement.then):
-            return refused
         key = self._key(settlement.job)
+        if refused := self._refusal(settlement.then):
+            return refused if connection.execute(sql.HOLDS, key).fetchone() else False
         if settlement.verb is Verb.RELEASE:
             done = connection.execute(sql.RELEASE, key).rowcount == 1
             if done and settlement.job.queue is not None:

@@ -19,7 +19,9 @@ __all__ = [
     "HAND_BACK",
     "HELD",
     "HOLDERS",
+    "HOLDS",
     "INSERT",
+    "LEASE_OVER",
     "LEAVE",
     "MOST_QUEUES",
     "NEW_BOOT",
@@ -28,6 +30,7 @@ __all__ = [
     "PROMOTE",
     "REBASE",
     "RELEASE",
+    "RENEW",
     "SAY",
     "TAKE_BACK",
     "TOUCH",
@@ -43,13 +46,19 @@ VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
 # A reservation is a number, a fence and an owner: whoever lost it changes nothing.
 _HELD = "WHERE number = ? AND fence = ? AND owner = ?"
 DELETE = f"DELETE FROM jobs {_HELD}"
-RELEASE = f"UPDATE jobs SET state = 0, moment = NULL, owner = 0 {_HELD}"
+# A ready job that still has its owner is one whose lease ran out: a crash was counted, and a word
+# of that owner takes it off again, while nobody else has taken the job.
+RELEASE = f"""
+UPDATE jobs SET crashes = crashes - (state = 0), state = 0, moment = NULL, owner = 0 {_HELD}
+"""
 # A run that ends with its process: the crash that will be counted for it is taken off before.
 LEAVE = f"UPDATE jobs SET crashes = crashes - 1 {_HELD}"
-TOUCH = f"UPDATE jobs SET moment = ? + ttr {_HELD}"
+TOUCH = f"UPDATE jobs SET crashes = crashes - (state = 0), state = 3, moment = ? + ttr {_HELD}"
+HOLDS = f"SELECT 1 FROM jobs {_HELD}"
 
 CLAIM = "UPDATE jobs SET state = 3, moment = ?, owner = ?, fence = ? WHERE number = ?"
-_SEEN = "j.number, j.queue, j.priority, j.ttr, j.crashes, j.body"
+RENEW = "UPDATE jobs SET crashes = crashes - 1, state = 3, moment = ? WHERE number = ?"
+_SEEN = "j.number, j.queue, j.priority, j.ttr, j.crashes, j.body, j.owner"
 _ONE_QUEUE = f"""
 SELECT {_SEEN} FROM jobs AS j WHERE j.state = 0 AND j.queue = ?
 ORDER BY j.priority, j.number LIMIT ?
@@ -104,7 +113,9 @@ HOLDERS = "SELECT DISTINCT owner FROM jobs WHERE state = 3 AND moment IS NOT NUL
 HELD = """
 SELECT number, queue FROM jobs WHERE state = 3 AND moment IS NOT NULL AND owner = ?
 """
-# With a crash: a run ended without a word. Without: its worker gave it back.
+# With a crash: a run ended without a word. Without: its worker gave it back. Whose lease ran out
+# keeps the job until somebody takes it.
+LEASE_OVER = "UPDATE jobs SET state = 0, moment = NULL, crashes = crashes + 1 WHERE number = ?"
 TAKE_BACK = """
 UPDATE jobs SET state = 0, moment = NULL, owner = 0, crashes = crashes + 1 WHERE number = ?
 """

@@ -62,12 +62,15 @@ class Trader:
     ) -> Traded:
         """Settle, then reserve up to `limit` jobs.
 
-        `roll_call`: look for the dead among the other holders, if fewer jobs are ready.
+        `roll_call`: look for the dead now and then, and where nothing is settled or ready.
         """
         owner = self.membership.enter().number if limit else self.membership.number
         now = self.upkeep.now()
         settling = self._settling(settlements, owner, now) if settlements else None
-        roll_call = roll_call and self._may_call(now, busy=bool(settlements))
+        overdue = roll_call and now.boot - self._called_at >= _BETWEEN_ROLL_CALLS
+        roll_call = overdue or (roll_call and not settlements)
+        if overdue:
+            self._called_at = now.boot
         self._fence += 1
 
         def trade(connection: sqlite3.Connection, ready: Ready) -> Traded:
@@ -84,6 +87,7 @@ class Trader:
                 fence=self._fence,
                 now=now,
                 roll_call=roll_call,
+                overdue=overdue,
             )
             return answers, jobs
 
@@ -135,9 +139,3 @@ class Trader:
             max_body=self._max_body,
             full=self._room.refusal(follow) if follow else None,
         )
-
-    def _may_call(self, now: Moment, *, busy: bool) -> bool:
-        if busy and now.boot - self._called_at < _BETWEEN_ROLL_CALLS:
-            return False
-        self._called_at = now.boot
-        return True

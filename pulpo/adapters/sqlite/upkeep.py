@@ -51,7 +51,7 @@ class Upkeep:
             _change(connection, ready, sql.PROMOTE, due)
         if lease is not None and lease <= now.boot:
             over = connection.execute(sql.EXPIRED, (now.boot, me)).fetchall()
-            _change(connection, ready, sql.TAKE_BACK, over)
+            _change(connection, ready, sql.LEASE_OVER, over)
         return bool(paused)
 
     def dead_holders(self, connection: sqlite3.Connection, me: int) -> list[int]:
