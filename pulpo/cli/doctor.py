@@ -8,27 +8,26 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import closing
-from dataclasses import replace
 from pathlib import Path
 
 import click
 
 from pulpo.adapter import Engine, Examinable
 from pulpo.adapters import open_engine
+from pulpo.adapters.spool import checkup as spool
+from pulpo.adapters.spool.engine import SpoolingEngine
 from pulpo.checkup import Finding, Level, fault, judge_queues, note, ok
 from pulpo.cli.errors import DONE, FAILED, OUT_OF_REACH
 from pulpo.cli.output import data, escape, json_line, talk, wants_colour
 from pulpo.cli.target import Target, pass_target, target_options
-from pulpo.clock import SystemClock
 from pulpo.configuration import FoundURL, find_url, signing_keys
 from pulpo.errors import ConfigurationError, QueueError, UnsupportedError, UsageError
-from pulpo.queue_url import QueueURL, mask
+from pulpo.queue_url import mask
 
 __all__ = ["doctor"]
 
 _COLOURS = {Level.FAULT: "red", Level.WARNING: "yellow", Level.NOTE: "cyan", Level.OK: "green"}
 _REACH = "reach"
-_SPOOL = "spool"
 _INDENT = " " * 9
 
 
@@ -76,12 +75,7 @@ def doctor(target: Target, as_json: bool, copy: Path | None) -> int:
 
 def _engine(url: FoundURL) -> Engine:
     try:
-        engine = open_engine(url.url)
-        parsed = QueueURL.parse(url.url)
-        # What is asked is the queue itself, not what works around it.
-        options = {k: v for k, v in parsed.options.items() if not k.startswith(_SPOOL)}
-        bare = replace(parsed, options=options)
-        return engine if bare == parsed else open_engine(bare)
+        return open_engine(url.url)
     except UsageError as error:
         if not url.source:
             raise
@@ -95,7 +89,9 @@ def _findings(url: FoundURL, engine: Engine) -> Iterator[Finding]:
         "producers and workers must name the same queue",
     )
     yield _signing()
-    yield from _spool(url)
+    if isinstance(engine, SpoolingEngine):
+        yield from spool.examine(engine.spool)
+        engine = engine.queue
     try:
         yield from engine.examine(talk) if isinstance(engine, Examinable) else _by_admin(engine)
     except UnsupportedError as error:
@@ -119,14 +115,6 @@ def _signing() -> Finding:
         return ok("signing", "on, 1 key" if keys == 1 else f"on, {keys} keys: the first signs", why)
     do = "set PULPO_SIGNING_KEYS, the same for producers and workers"
     return note("signing", "off", why, do)
-
-
-def _spool(url: FoundURL) -> Iterator[Finding]:
-    folder = QueueURL.parse(url.url).options.get(_SPOOL)
-    if folder:
-        from pulpo.adapters.spool.checkup import examine  # noqa: PLC0415  # few have one
-
-        yield from examine(Path.cwd() / folder, SystemClock().wall())
 
 
 def _by_admin(engine: Engine) -> Iterator[Finding]:

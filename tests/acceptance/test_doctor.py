@@ -106,6 +106,28 @@ def test_an_interrupted_doctor_leaves_nothing(beanstalkd_place: Place) -> None:
     assert set(said) == {"default"}
 
 
+def test_what_a_spool_keeps_is_told_and_the_server_is_tried_behind_it(
+    beanstalkd_place: Place,
+) -> None:
+    server = beanstalkd_place.server
+    assert server is not None
+    folder = beanstalkd_place.folder
+    look = CommandLine(folder, f"{server.url}?spool={folder}/spool")
+    assert checks(look("doctor", "--json"))["spool"]["level"] == "ok"
+    server.kill()
+    look("publish", "ledger.note")
+    away = look("doctor", "--json")
+    server.start()
+    back = look("doctor", "--json")
+
+    assert away.code == 4
+    assert faults(away) == {"reach"}
+    assert checks(away)["spool"]["found"].startswith("1 waiting")
+    assert back.code == 0
+    assert checks(back)["spool"]["found"].startswith("1 waiting"), "doctor relays nothing"
+    assert checks(back)["writes"]["level"] == "ok"
+
+
 def test_an_absent_queue_is_not_made(tmp_path: Path) -> None:
     said = CommandLine(tmp_path, "sqlite:///.pulpo/queue.db")("doctor", "--json")
 

@@ -9,11 +9,14 @@ import pytest
 
 from pulpo.adapters.spool.checkup import examine
 from pulpo.adapters.spool.names import REFUSED, name_of
+from pulpo.adapters.spool.store import Spool
 from pulpo.checkup import Finding, Level
+from pulpo.clock import ManualClock
 from tests.adapters.looks import FAULT, NOTE, OK, WARNING, by_name, levels
 from tests.adapters.sqlite.jobs import new
 
 NOW = 1_800_000_000.0
+LIMIT = 50
 
 
 @pytest.fixture
@@ -22,7 +25,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def examined(folder: Path) -> dict[str, Finding]:
-    return by_name(examine(folder, NOW))
+    return by_name(examine(Spool(folder, LIMIT, ManualClock(NOW))))
 
 
 def spooled(folder: Path, *ages: float) -> None:
@@ -53,7 +56,16 @@ def test_jobs_that_nobody_relays_are_a_warning(
     assert levels(found, level) == {"spool"} == set(found)
     if ages:
         assert f"{len(ages)} waiting" in found["spool"].found
-        assert f"{5 * len(ages)} bytes" in found["spool"].found
+        assert f"{5 * len(ages)} of at most 50 bytes" in found["spool"].found
+
+
+@pytest.mark.parametrize(("jobs", "level"), [(8, NOTE), (9, WARNING), (10, FAULT)])
+def test_a_spool_that_fills_up_is_a_warning_and_a_full_one_a_fault(
+    folder: Path, jobs: int, level: Level
+) -> None:
+    spooled(folder, *[1.0] * jobs)
+
+    assert examined(folder)["spool"].level is level
 
 
 def test_what_was_put_aside_is_a_warning(folder: Path) -> None:
