@@ -1,0 +1,226 @@
+"""Where the model meets an engine: a fresh queue, a clock that only the test moves, and crashes.
+
+beanstalkd lives by the clock of its process: libfaketime shows it ours, which stands still, so
+that delays and pauses are compared to the second like those of the other engines. Where that
+library is missing the clock of beanstalkd stands still for the whole test, and what is delayed is
+seen and kicked there, but not awaited.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Callable
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from pulpo.adapter import Engine, QueueAdapter, QueueAdmin
+from pulpo.adapters.beanstalkd import BeanstalkdEngine
+from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
+from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin
+from pulpo.adapters.memory import MemoryEngine
+from pulpo.adapters.memory.adapter import MemoryAdapter
+from pulpo.adapters.sqlite import SQLiteEngine
+from pulpo.adapters.sqlite.adapter import SQLiteAdapter
+from pulpo.clock import ManualClock
+from pulpo.queue_url import QueueURL
+from tests.chaos.needs import find_faketime
+from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.processes import until
+from tests.model.world import Traits
+
+__all__ = ["GROUNDS", "Ground"]
+
+MAX_BODY = 200
+NOWHERE = "nowhere"
+
+
+class Ground(Protocol):
+    """An engine to be compared; what it cannot do is in its flags, so that no rule tries it."""
+
+    traits: Traits
+    clock: ManualClock
+    ttrs: tuple[float, ...]
+    seconds: tuple[float, ...]  # by which the clock may move; none where it can't
+    jumps: tuple[float, ...]  # by which the clock on the wall may be set
+    reboots: bool
+    cuts: bool
+
+    def open(self) -> QueueAdapter:
+        """Open a door."""
+        ...
+
+    def admin(self) -> QueueAdmin:
+        """Open a door for an operator."""
+        ...
+
+    def moved(self) -> None:
+        """Note that the clock was moved."""
+        ...
+
+    def resumed(self) -> None:
+        """Let the moment pass that the end of a pause takes."""
+        ...
+
+    def crash(self, adapter: QueueAdapter) -> None:
+        """End an owner without a word."""
+        ...
+
+    def cut(self, adapter: QueueAdapter) -> None:
+        """Cut an owner's connection, and let it notice."""
+        ...
+
+    def close(self) -> None:
+        """End the engine with everything that belongs to it."""
+        ...
+
+
+class _Ground:
+    ttrs: tuple[float, ...] = (1.0, 8.0, 60.0)
+    seconds: tuple[float, ...] = (0.25, 1.0, 2.0, 10.0, 60.0)
+    jumps: tuple[float, ...] = ()
+    reboots = False
+    cuts = False
+    traits: Traits
+    engine: Engine
+
+    def __init__(self) -> None:
+        self.clock = ManualClock()
+
+    def open(self) -> QueueAdapter:
+        return self.engine.adapter()
+
+    def admin(self) -> QueueAdmin:
+        return self.engine.admin()
+
+    def moved(self) -> None:
+        """Nothing else has to know."""
+
+    def resumed(self) -> None:
+        """The end of a pause takes no time."""
+
+    def cut(self, adapter: QueueAdapter) -> None:
+        raise NotImplementedError("this engine has no connections")
+
+    def close(self) -> None:
+        """There is nothing outside of this process."""
+
+
+class _Memory(_Ground):
+    traits = Traits(max_body=MAX_BODY)
+    jumps = (100.0, 1.0, -1.0, -100.0)
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        url = QueueURL.parse(f"memory://?max_job_size={MAX_BODY}")
+        self.engine = MemoryEngine(url, clock=self.clock)
+
+    def crash(self, adapter: QueueAdapter) -> None:
+        cast(MemoryAdapter, adapter).crash()
+
+
+class _SQLite(_Ground):
+    traits = Traits(
+        max_body=MAX_BODY,
+        born=lambda place, copy: (place, int(not copy)),
+        edits_in_place=True,
+        pauses_by_wall=True,
+        dead_may_wait=True,
+        renews_what_was_seen=True,
+    )
+    # Not back: the file asks the wall again each time, and what was due, or a pause that has ended,
+    # waits again then. The others remember that it was.
+    jumps = (100.0, 1.0)
+    reboots = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder / "queue"
+        # What survives a power cut is shown elsewhere: here nobody pulls the plug.
+        url = f"sqlite:///{self._folder}/queue.db?sync=normal&max_job_size={MAX_BODY}"
+        self.engine = SQLiteEngine(QueueURL.parse(url), clock=self.clock)
+
+    def crash(self, adapter: QueueAdapter) -> None:
+        cast(SQLiteAdapter, adapter)._trader.membership.die()
+
+    def close(self) -> None:
+        for path in sorted(self._folder.rglob("*"), reverse=True):
+            path.rmdir() if path.is_dir() else path.unlink()
+
+
+class _Beanstalkd(_Ground):
+    traits = Traits(
+        max_body=MAX_BODY,
+        grain=1.0,
+        batches=False,
+        born=lambda place, copy: (int(copy), place),
+        lease_ends=False,
+        drops_pauses=True,
+        goes_plain=True,
+        retakes=True,
+    )
+    ttrs = (1_000_000.0,)
+    cuts = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._stack = ExitStack()
+        self._time = folder / "time"
+        library = find_faketime()
+        environ = {
+            "LD_PRELOAD": library or "",
+            "FAKETIME_TIMESTAMP_FILE": str(self._time),
+            "FAKETIME_NO_CACHE": "1",
+            "TZ": "UTC",
+        }
+        self.seconds = (1.0, 2.0, 10.0, 60.0) if library else ()
+        self._write_time()
+        server = Beanstalkd("-z", str(MAX_BODY), environ=environ if library else {})
+        self._stack.enter_context(server)
+        self.engine = BeanstalkdEngine(QueueURL.parse(server.url), clock=self.clock)
+        self._poker = self.engine.admin()
+        self._stack.callback(self._poker.close)
+
+    def moved(self) -> None:
+        self._write_time()
+        # The server looks at its clock between two commands: this is the first of them.
+        self._poker.stats(NOWHERE)
+
+    def resumed(self) -> None:
+        # To resume is to pause for a nanosecond: on a clock that stands still it never ends.
+        if self.seconds:
+            self.clock.advance(1.0)
+            self.moved()
+
+    def crash(self, adapter: QueueAdapter) -> None:
+        # What the kernel does with the sockets of a dead process.
+        links = list(cast(BeanstalkdAdapter, adapter)._board.links)
+        left = self._connections() - len(links)
+        for link in links:
+            link.sock.shutdown(socket.SHUT_RDWR)
+        until(lambda: self._connections() <= left, "the server notices", pause=0.0005)
+
+    def cut(self, adapter: QueueAdapter) -> None:
+        self.crash(adapter)
+        board = cast(BeanstalkdAdapter, adapter)._board
+        for link in list(board.links):
+            board.drop(link)  # as when the next command finds it so
+
+    def close(self) -> None:
+        self._stack.close()
+
+    def _connections(self) -> int:
+        with cast(BeanstalkdAdmin, self._poker)._control.talking() as client:
+            return int(str(client.stats()["current-connections"]))
+
+    def _write_time(self) -> None:
+        now = datetime.fromtimestamp(self.clock.wall(), UTC)
+        self._time.write_text(now.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+GROUNDS: dict[str, Callable[[Path], Any]] = {
+    "memory": _Memory,
+    "sqlite": _SQLite,
+    "beanstalkd": _Beanstalkd,
+}
