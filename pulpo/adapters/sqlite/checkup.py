@@ -72,21 +72,19 @@ def examine(path: Path, *, durable: bool, clock: Clock) -> Iterator[Finding]:
 def _opened(path: Path) -> Iterator[sqlite3.Connection]:
     side = side_folder(path)
     # Where there is no folder of locks, no pulpo has the file open; and none is made here.
-    company = company_at(side) if side.is_dir() else None
-    if company is None:
+    if not side.is_dir():
         with closing(_connected(path)) as connection:
             yield connection
         return
-    connected = None
+    company = company_at(side)
     try:
-        company.join()
+        connection = company.open(lambda: _connected(path))
     except OSError as error:
         raise not_opened(error, path) from error
     try:
-        connected = _connected(path)
-        yield connected
+        yield connection
     finally:
-        company.leave(connected)
+        company.close(connection)
 
 
 def _connected(path: Path) -> sqlite3.Connection:

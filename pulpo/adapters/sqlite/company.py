@@ -12,6 +12,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
+from collections.abc import Callable
 from pathlib import Path
 
 from pulpo.system import PresenceLock, keep_for_ever
@@ -31,19 +32,27 @@ class Company:
         self._open = 0
         self._kept: sqlite3.Connection | None = None
 
-    def join(self) -> None:
-        """Say that one more connection is about to be opened. Raises `OSError`."""
+    def open(self, connect: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
+        """Open one more connection, by `connect`; raises `OSError`, and what that raises."""
         with self._mutex:
             if not self._open and self._kept is None:
                 self._presence.enter()
             self._open += 1
+        try:
+            return connect()
+        except BaseException:
+            self._leave(None)
+            raise
 
-    def leave(self, connection: sqlite3.Connection | None) -> None:
+    def close(self, connection: sqlite3.Connection) -> None:
         """Close a connection; or keep it, the last one here while others have the file open.
 
         A process that ends with one that is kept closes nothing: the kernel does, and the log
-        stays for those who use it. None where it could not be opened.
+        stays for those who use it.
         """
+        self._leave(connection)
+
+    def _leave(self, connection: sqlite3.Connection | None) -> None:
         with self._mutex:
             self._open -= 1
             if self._open or self._kept is not None or self._presence.is_last():

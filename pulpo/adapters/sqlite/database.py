@@ -141,7 +141,7 @@ class Database:
                 return
             connection, self._connection = self._connection, None
             if connection is not None:
-                self._company.leave(connection)
+                self._company.close(connection)
             self._doorbells.close()
             self._lock.close()
 
@@ -206,18 +206,11 @@ class Database:
         abandon_in_children(self)
 
     def _connect(self, lock: FairLock) -> sqlite3.Connection:
-        company = company_at(self.side)
+        self._company: Company = company_at(self.side)
         try:
-            company.join()
+            return self._company.open(lambda: connect(self.path, lock, patience=PATIENCE))
         except OSError as error:
             raise not_opened(error, self.path) from error
-        try:
-            connection = connect(self.path, lock, patience=PATIENCE)
-        except BaseException:
-            company.leave(None)
-            raise
-        self._company: Company = company
-        return connection
 
     def _start(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
