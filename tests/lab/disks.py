@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
-__all__ = ["can_mount", "small_disk"]
+__all__ = ["can_mount", "grow", "small_disk"]
 
 
 @contextlib.contextmanager
@@ -33,6 +33,11 @@ def small_disk(folder: Path, *, size: str) -> Iterator[Path]:
         yield folder
     finally:
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def grow(folder: Path, *, size: str) -> None:
+    """Give a small disk another size, while it is in use."""
+    subprocess.run(["mount", "-o", f"remount,size={size}", str(folder)], check=True)
 
 
 @cache
