@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from contextlib import closing
 
 from pulpo.adapter import QueueAdapter
+from pulpo.adapters.spool.hint import recall, remember
 from pulpo.adapters.spool.reach import Reach
 from pulpo.adapters.spool.relaying import Relayed, relay
 from pulpo.adapters.spool.store import Spool
@@ -64,16 +65,22 @@ class SpoolingAdapter:
         if self._reach.is_worth_a_try():
             since = self._reach.claim()
             try:
-                self._reach.capabilities = self._queue.capabilities
+                found = self._queue.capabilities
             except QueueUnusableError:
                 self._reach.again()
                 raise
-            except QueueUnavailableError:
-                self._reach.lost(since)
+            except QueueUnavailableError as error:
+                self._reach.lost(since, error)
+                self._recall()
             else:
                 self._reach.again()
+                self._reach.capabilities, self._reach.asked = found, True
                 self._in_reach = True
         return self._reach.capabilities
+
+    def _recall(self) -> None:
+        if not self._reach.asked:
+            self._reach.capabilities = recall(self._spool.folder) or self._reach.capabilities
 
     def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
         """Put jobs, or keep them where the queue is away; see `pulpo.adapter.QueueAdapter`."""
@@ -82,8 +89,7 @@ class SpoolingAdapter:
         for job in jobs:
             check_new_job(job)
         if not self._reach.is_worth_a_try():
-            away = QueueUnavailableError("the queue was out of reach a moment ago")
-            return self._keep(jobs, [away] * len(jobs))
+            return self._keep(jobs, [self._reach.why] * len(jobs))
         since = self._reach.claim()
         answers: Sequence[JobId | QueueError]
         try:
@@ -94,8 +100,9 @@ class SpoolingAdapter:
             raise
         except QueueUnavailableError as unavailable:
             answers = [unavailable] * len(jobs)
-        if any(isinstance(answer, _KEPT) for answer in answers):
-            self._reach.lost(since)
+        away = next((answer for answer in answers if isinstance(answer, _KEPT)), None)
+        if away is not None:
+            self._reach.lost(since, away)
             return self._keep(jobs, answers)
         self._reach.back()
         return answers
@@ -134,6 +141,8 @@ class SpoolingAdapter:
             return  # a publish must not fail by that while the queue is there
         except QueueUnavailableError as error:
             raise QueueUnusableError(str(error)) from error
+        if self._reach.asked:
+            remember(self._spool.folder, self._reach.capabilities)
 
     def _relay(self, door: QueueAdapter, *, seconds: float) -> Relayed:
         try:

@@ -4,6 +4,7 @@
     DIR/new/                                                        being written, not accepted yet
     DIR/refused/NAME.too-big                                        put aside, with the reason
     DIR/lock                                                        held by whoever relays
+    DIR/queue                                                       what the queue can do
 
 Priority, then id (which begins with the time), then random digits: the same message may be
 published twice, and neither file replaces the other. Nothing else of a message is in a name. Pure,
@@ -18,9 +19,9 @@ import re
 from pulpo.identity import new_id
 from pulpo.job import NewJob
 
-__all__ = ["LOCK", "NEW", "REFUSED", "is_job", "name_of"]
+__all__ = ["HINT", "LOCK", "NEW", "REFUSED", "is_job", "name_of"]
 
-NEW, REFUSED, LOCK = "new", "refused", "lock"
+NEW, REFUSED, LOCK, HINT = "new", "refused", "lock", "queue"
 
 _UUID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.ASCII)
 _JOB = re.compile(rf"[0-9]{{10}}-{_UUID.pattern}-[0-9a-f]{{8}}", re.ASCII)

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from pulpo.clock import Clock
+from pulpo.errors import QueueError, QueueUnavailableError
 from pulpo.job import Capabilities
 
 __all__ = ["Reach"]
@@ -28,12 +29,15 @@ _USUAL = Capabilities(
 class Reach:
     """Shared by the doors of one engine; any thread.
 
-    `pending` says that there may be jobs in the spool: at the start nobody knows.
+    `capabilities` are the queue's own once it was `asked`. `pending` says that there may be jobs in
+    the spool: at the start nobody knows. `why` is how the last try failed.
     """
 
     def __init__(self, engine: str, clock: Clock) -> None:
         self.capabilities = replace(_USUAL, engine=engine)
         self.pending = True
+        self.asked = False
+        self.why = QueueUnavailableError("the queue is out of reach")
         self._clock = clock
         self._away = False
         self._try_at = 0.0
@@ -55,8 +59,9 @@ class Reach:
         """End a try that went well so far: the next one may be at once."""
         self._try_at = 0.0
 
-    def lost(self, since: float) -> None:
+    def lost(self, since: float, why: QueueError) -> None:
         """End a try, begun `since`, that did not reach the queue."""
+        self.why = QueueUnavailableError(f"a moment ago: {why}")
         now = self._clock.monotonic()
         self._away = True
         self._try_at = now + max(_PAUSE, _SHARE * (now - since))
