@@ -86,8 +86,6 @@ class SpoolingAdapter:
         """Put jobs, or keep them where the queue is away; see `pulpo.adapter.QueueAdapter`."""
         if self._closed or not jobs:
             return self._queue.put(jobs)
-        for job in jobs:
-            check_new_job(job)
         if not self._reach.is_worth_a_try():
             return self._keep(jobs, [self._reach.why] * len(jobs))
         since = self._reach.claim()
@@ -111,6 +109,8 @@ class SpoolingAdapter:
         self, jobs: Sequence[NewJob], answers: Sequence[JobId | QueueError]
     ) -> list[JobId | QueueError]:
         """Keep the jobs whose answers say that the queue has not taken them, or may not have."""
+        for job in jobs:
+            check_new_job(job)
         away = [n for n, answer in enumerate(answers) if isinstance(answer, _KEPT)]
         kept = self._spool.keep([jobs[n] for n in away])
         self._reach.pending = True
