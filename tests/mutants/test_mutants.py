@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.lab.processes import is_alive, until
 from tests.mutants.__main__ import main, try_out
 from tests.mutants.copy import Copy
 from tests.mutants.mutant import Mutant, apply_command
@@ -27,6 +28,16 @@ def test_what_cannot_begin(broken):
 
 def test_what_always_fails():
     assert False
+"""
+
+_LEAVES = """
+import pathlib, subprocess
+import pytest
+
+@pytest.mark.filterwarnings("ignore")
+def test_leaves():
+    left = subprocess.Popen(["sleep", "300"], start_new_session=True)
+    pathlib.Path({noted!r}).write_text(str(left.pid))
 """
 
 
@@ -62,6 +73,16 @@ def test_only_a_test_that_runs_and_says_no_has_seen_a_bug(
     # What fails anyway has seen nothing, and what could not begin is not even asked.
     said = capsys.readouterr().err
     assert said == "fails without any bug: tests/test_minute.py::test_what_always_fails\n"
+
+
+def test_what_a_test_leaves_behind_ends_with_it(copies: tuple[Copy, Copy], tmp_path: Path) -> None:
+    _, healthy = copies
+    noted = tmp_path / "pid"
+    (healthy.folder / "tests" / "test_leaves.py").write_text(_LEAVES.format(noted=str(noted)))
+
+    assert healthy.failures("tests/test_leaves.py") == []
+
+    until(lambda: not is_alive(int(noted.read_text())), "the end of what was left behind")
 
 
 def test_a_bug_that_no_test_sees_lives(
