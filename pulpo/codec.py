@@ -7,7 +7,7 @@
 Values that msgpack does not know travel as ext types; the table is in the documentation, under
 reference, wire format, and is a promise: numbers are never reused. Nothing is ever pickled, and
 no name from a message is imported. Decoding is bounded: in size by the engine, in depth and in
-count here. The codec is stateless apart from its keys; any thread may use it.
+count here and by `pulpo.bounds`. The codec is stateless apart from its keys; any thread may use it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,17 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
+import re
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
 import msgpack
 
+from pulpo.bounds import check_bounds
 from pulpo.envelope import Envelope, check_control
 from pulpo.errors import DecodeError, EncodeError, SignatureError
 
@@ -43,6 +45,8 @@ _DATETIME, _DATE, _TIME, _TIMEDELTA, _UUID, _DECIMAL, _SET, _FROZENSET = range(1
 _NOT_CONTAINERS = bytes(
     byte for byte in range(256) if not (0x80 <= byte <= 0x9F or 0xC7 <= byte <= 0xDF)
 )
+_JSON_TEXT = re.compile(rb'"(?:[^"\\]|\\.)*+"', re.DOTALL)
+_NO_MARKS = bytes(byte for byte in range(256) if byte not in b",:[{")
 _JSON_STARTS = (b"{", b" ", b"\t", b"\r", b"\n")
 
 
@@ -159,6 +163,9 @@ def _signed_parts(data: bytes) -> tuple[bytes, bytes]:
 
 
 def _unpack(data: bytes) -> Any:  # any value that msgpack can hold
+    is_odd = _may_exceed(data)
+    if is_odd:
+        check_bounds(data, depth=MAX_DEPTH + 2, items=MAX_ITEMS)
     try:
         try:
             value = _raw_unpack(data, use_list=True)
@@ -167,22 +174,23 @@ def _unpack(data: bytes) -> Any:  # any value that msgpack can hold
             value = _lists(_raw_unpack(data, use_list=False))
     except DecodeError:
         raise
-    except (ValueError, TypeError, OverflowError, RecursionError, msgpack.UnpackException) as error:
+    except Exception as error:  # also MemoryError: no bytes of a stranger's end a worker
         raise DecodeError(f"not msgpack ({_first_line(error)}): {data[:32]!r}") from error
-    if _may_exceed(data):
+    if is_odd:  # once more, for what is in sets
         _check_shape(value, DecodeError)
     return value
 
 
 def _raw_unpack(data: bytes, *, use_list: bool) -> Any:  # likewise
+    most = min(MAX_ITEMS, len(data))  # room is made for what is announced
     return msgpack.unpackb(
         data,
         use_list=use_list,
         strict_map_key=False,
         timestamp=3,
         ext_hook=_from_ext,
-        max_array_len=MAX_ITEMS,
-        max_map_len=MAX_ITEMS,
+        max_array_len=most,
+        max_map_len=most,
     )
 
 
@@ -196,12 +204,22 @@ def _lists(value: object) -> object:
 
 
 def _from_json(data: bytes) -> Envelope:
+    # Each value but the first has a comma or a colon before it, or opens a container.
+    if len(data) > MAX_ITEMS and len(_JSON_TEXT.sub(b"", data).translate(None, _NO_MARKS)) > (
+        2 * MAX_ITEMS
+    ):
+        raise DecodeError(f"more than {MAX_ITEMS} values in one job: {data[:32]!r}")
     try:
         # Not json.loads(data): that one guesses the encoding, and lets surrogates pass.
-        found = json.loads(data.decode(), parse_constant=_no_constant, parse_int=_small_int)
+        found = json.loads(
+            data.decode(),
+            parse_constant=_no_constant,
+            parse_int=_small_int,
+            object_pairs_hook=_no_key_twice,
+        )
         if b"\\u" in data:
             json.dumps(found, ensure_ascii=False).encode()  # a retry could not write it again
-    except (ValueError, RecursionError) as error:
+    except Exception as error:  # as above
         raise DecodeError(f"not JSON ({_first_line(error)}): {data[:32]!r}") from error
     if type(found) is not dict:
         raise DecodeError(f"a JSON job is an object: {data[:32]!r}")
@@ -219,6 +237,15 @@ def _from_json(data: bytes) -> Envelope:
 
 def _no_constant(name: str) -> None:
     raise ValueError(f"{name} is no JSON")
+
+
+def _no_key_twice(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        # Two readers may disagree on which one counts: nobody can say what was meant.
+        names = [name for name, _ in pairs]
+        raise ValueError(f"key {next(n for n in names if names.count(n) > 1)[:50]!r} comes twice")
+    return found
 
 
 def _small_int(text: str) -> int:
@@ -289,9 +316,9 @@ def _set_to_ext(value: set[Any] | frozenset[Any], nested: int) -> msgpack.ExtTyp
 def _from_ext(code: int, data: bytes, nested: int = 0) -> object:
     try:
         return _ext_value(code, bytes(data), nested)
-    except (ValueError, TypeError, OverflowError, InvalidOperation) as error:
-        if isinstance(error, DecodeError):
-            raise
+    except DecodeError:
+        raise
+    except Exception as error:  # whatever a value's own reader minds
         raise DecodeError(f"bad ext type {code} ({_first_line(error)}): {data[:32]!r}") from error
 
 
@@ -318,13 +345,15 @@ def _ext_value(code: int, data: bytes, nested: int) -> object:
 def _members(data: bytes, nested: int) -> list[object]:
     if nested >= MAX_NESTED_SETS:
         raise DecodeError(f"sets are nested deeper than {MAX_NESTED_SETS} levels")
+    if _may_exceed(data):
+        check_bounds(data, depth=MAX_DEPTH, items=MAX_ITEMS)
     found = msgpack.unpackb(
         data,
         use_list=False,  # members are hashable, so arrays among them were tuples
         strict_map_key=False,
         timestamp=3,
         ext_hook=lambda code, inner: _from_ext(code, inner, nested + 1),
-        max_array_len=MAX_ITEMS,
+        max_array_len=min(MAX_ITEMS, len(data)),
     )
     if type(found) is not tuple:
         raise DecodeError(f"a set is not an array: {data[:32]!r}")

@@ -4,6 +4,7 @@ import json
 import math
 import re
 import threading
+import tracemalloc
 from datetime import UTC, date, datetime, time, timedelta, timezone
 from decimal import Decimal
 from uuid import UUID, uuid4
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 
 from pulpo.codec import MAX_DEPTH, MAX_ITEMS, MAX_NESTED_SETS, Codec
 from pulpo.errors import CodecError, DecodeError, EncodeError, SignatureError
+from pulpo.message import CONTROL_HEADERS
 
 HEADERS = {"type": "t"}
 CODEC = Codec()
@@ -82,14 +84,8 @@ def test_what_is_encoded_comes_back_through_a_signature(body):
     assert through(body, Codec([b"key"])) == as_arrived(body)
 
 
-@given(st.dictionaries(texts.filter(lambda name: name not in ("type", "id")), texts))
+@given(st.dictionaries(texts.filter(lambda name: name not in CONTROL_HEADERS), texts))
 def test_headers_come_back(headers):
-    headers = {
-        name: value
-        for name, value in headers.items()
-        if name not in ("queue", "priority", "ttr", "expires", "failures", "errors", "bounces")
-        and name != "bounced"
-    }
     envelope = CODEC.decode(CODEC.encode({"type": "t", **headers}, None))
 
     assert {"type": "t", **headers} == envelope.headers
@@ -600,3 +596,57 @@ def test_threads_may_share_a_codec():
         thread.join()
 
     assert failures == []
+
+
+MANY = b"\x93\x01\x81\xa4type\xa1t"
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        MANY + b"\xdd\x00\x01\x86\xa0" * 1_000,
+        MANY + b"\xdd\x00\x00\xff\xff" * 1_000 + b"\x90" * 60_000,
+        MANY + b"\xdf\x00\x00\xff\xff" * 60,
+        MANY + b"\xdd\x00\x00\x00\x50" + (b"\xdd\x00\x00\xff\xff" + b"\x90" * 65_535) * 80,
+        MANY + b"\xc8\xff\xf0\x07\xdc\xff\xed" + b"\x91" * 65_517,
+        b'{"type": "t", "body": [' + b"[]," * 1_000_000 + b"0]}",
+    ],
+    ids=["deep and wide", "announced", "maps", "wide", "a deep set", "JSON"],
+)
+def test_what_announces_much_gets_no_room_for_it(data):
+    tracemalloc.start()
+    try:
+        with pytest.raises(DecodeError):
+            CODEC.decode(data)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 8_000_000 + 2 * len(data)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b'{"type": "t", "type": "u"}',
+        b'{"type": "t", "body": {"n": 1, "m": 2, "n": 1}}',
+        b'{"type": "t", "body": [{"\\u0061": 1, "a": 2}]}',
+    ],
+)
+def test_json_that_says_a_key_twice_is_refused(data):
+    with pytest.raises(DecodeError, match="comes twice"):
+        CODEC.decode(data)
+
+
+def test_json_may_hold_as_many_commas_as_its_text_has_room_for():
+    text = ",[" * 200_000
+    data = json.dumps({"type": "t", "body": text}).encode()
+    assert CODEC.decode(data).body == text
+
+
+def test_bytes_without_memory_for_them_are_a_decode_error(monkeypatch):
+    def no_memory(*_args, **_options):
+        raise MemoryError
+
+    monkeypatch.setattr(msgpack, "unpackb", no_memory)
+    with pytest.raises(DecodeError, match="MemoryError"):
+        CODEC.decode(packed(None))
