@@ -215,7 +215,9 @@ class Pulpo:
         return EmbeddedWorker.of(parts, self._clock, burst=burst, limits=limits)
 
     def _new_job(self, message: Message) -> NewJob:
-        return new_job(message, self.codec, self._find, self._clock.wall())
+        run = CURRENT.get(None)
+        depth = run.envelope.depth + 1 if run else 0
+        return new_job(message, self.codec, self._find, self._clock.wall(), depth)
 
     def _find(self, type: str) -> JobType | None:
         found = self._registry.find(type)

@@ -84,6 +84,11 @@ class Envelope:
         """The second since the epoch of the first bounce."""
         return self.headers.get("bounced")  # type: ignore[return-value]
 
+    @property
+    def depth(self) -> int:
+        """How many jobs stand above it, each published by a run of the one before."""
+        return self.headers.get("depth", 0)  # type: ignore[return-value]
+
     def user_headers(self) -> dict[str, object]:
         """Return the headers that the producer gave."""
         return {name: value for name, value in self.headers.items() if name not in CONTROL_HEADERS}
@@ -150,6 +155,7 @@ _CONTROL: dict[str, Callable[[object], bool]] = {
     ),
     "bounces": _is_count,
     "bounced": _is_moment,
+    "depth": _is_count,
 }
 
 

@@ -22,6 +22,7 @@ CONTROL_HEADERS = frozenset(
         "backoff",
         "bounced",
         "bounces",
+        "depth",
         "errors",
         "expires",
         "failures",

@@ -26,6 +26,10 @@ __all__ = ["JobRef", "Publisher", "check_messages", "new_job", "put"]
 
 _LAST_MOMENT = 253_402_300_799.0  # the last second that a `datetime` can show
 _LONGEST_DELAY = 2.0**32 - 1  # as for `Message.delay`
+# Jobs that publish jobs that publish jobs: so deep it is a loop, which would fill the queue. A job
+# with a delay starts a new chain, since one that comes back once a second floods nobody.
+_DEEPEST = 100
+_PACED = 1.0
 # Bytes that stay free for `failures`, `bounces` and `bounced`: a job that could not carry its
 # count would be tried for ever.
 _ROOM_FOR_COUNTS = 64
@@ -80,12 +84,17 @@ def check_message(message: object) -> Message:
 
 
 def new_job(
-    message: Message, codec: Codec, find: Callable[[str], JobType | None], now: float
+    message: Message,
+    codec: Codec,
+    find: Callable[[str], JobType | None],
+    now: float,
+    depth: int = 0,
 ) -> NewJob:
     """Return the job that a message asks for; `now` is the wall clock's second.
 
-    What the message leaves open is decided by its job type, where `find` knows it. Raises
-    `UsageError` and `EncodeError`, naming the value.
+    What the message leaves open is decided by its job type, where `find` knows it. `depth` counts
+    the jobs above it where a running job publishes it. Raises `UsageError` and `EncodeError`,
+    naming the value.
     """
     job_type = find(message.type)
     queue, priority, ttr, expires = _settled(message, job_type, now)
@@ -99,25 +108,42 @@ def new_job(
         headers["ttr"] = ttr
     if expires is not None:
         headers["expires"] = expires
-    if message.retries is not None:
-        headers["retries"] = message.retries
-    if message.timeout is not None:
-        headers["timeout"] = seconds(message.timeout, "timeout")
-    if message.backoff is not None:
-        headers["backoff"] = spoken_backoff(message.backoff)
+    _add_rules(headers, message)
     if message.headers:
         headers.update(message.headers)
+    delay = 0.0 if message.delay is None else seconds(message.delay, "delay")
+    if depth and delay < _PACED and message.at is None:
+        headers["depth"] = _checked_depth(depth, message.type)
     return NewJob(
         id=message.id,
         type=message.type,
         queue=queue,
         body=codec.encode(headers, message.body),
         priority=priority,
-        delay=0.0 if message.delay is None else seconds(message.delay, "delay"),
+        delay=delay,
         at=None if message.at is None else _due(message.at, now),
         ttr=ttr,
         expires=expires,
     )
+
+
+def _add_rules(headers: dict[str, object], message: Message) -> None:
+    """Add the rules of this one job, where it has other ones than its type."""
+    if message.retries is not None:
+        headers["retries"] = message.retries
+    if message.timeout is not None:
+        headers["timeout"] = seconds(message.timeout, "timeout")
+    if message.backoff is not None:
+        headers["backoff"] = spoken_backoff(message.backoff)
+
+
+def _checked_depth(depth: int, type: str) -> int:
+    if depth > _DEEPEST:
+        raise UsageError(
+            f"{type!r} would be job number {depth + 1} in a chain of jobs that publish each other "
+            f"at once: a loop; publish it with a delay of a second or more if it is meant"
+        )
+    return depth
 
 
 def _settled(
@@ -164,12 +190,13 @@ def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
     """
     if not jobs:
         return []
-    largest = adapter.capabilities.max_body - _ROOM_FOR_COUNTS
+    queue = adapter.capabilities
+    largest = queue.max_body - _ROOM_FOR_COUNTS
     for job in jobs:
         if len(job.body) > largest:
             raise JobTooBigError(
                 f"job of type {job.type!r} has {len(job.body)} bytes; "
-                f"{adapter.capabilities.engine} takes at most {adapter.capabilities.max_body}, "
+                f"{queue.engine or 'the queue'} takes at most {queue.max_body}, "
                 f"of which {_ROOM_FOR_COUNTS} stay free for the count of its failures"
             )
     answers = adapter.put(jobs)
