@@ -104,6 +104,11 @@ class WorkerProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._seen: set[int] = set()
 
+    def limited(self, *options: str) -> WorkerProcess:
+        """Let it run with limits, by options of prlimit(1), as `--nofile=30`; before its start."""
+        self._command = ["prlimit", *options, *self._command]
+        return self
+
     @property
     def pid(self) -> int:
         """The supervisor's process id."""
