@@ -169,22 +169,25 @@ def test_coroutines_that_outlast_the_grace_go_back(app: pulpo.Pulpo) -> None:
 
 
 INTERRUPTED = """
-import signal, sys, threading, time
+import os, sys, time
 import pulpo
+
+def say(text):
+    os.write(1, text.encode() + b"\\n")  # in one piece
 
 app = pulpo.Pulpo(sys.argv[1])
 
 @app.job(type="note")
 def note(n: int) -> None:
-    print("begun", n, flush=True)
+    say(f"begun {n}")
     time.sleep(0.5)
-    print("done", n, flush=True)
+    say(f"done {n}")
 
 note.delay_many([(n,) for n in range(100)])
 try:
     app.run_worker(threads=2, grace="20s")
 except KeyboardInterrupt:
-    print("interrupted", flush=True)
+    say("interrupted")
 app.close()
 """
 
