@@ -147,7 +147,8 @@ class Capabilities:
     `max_body` is the largest body in bytes. `delay_unit` is the grain of delays in seconds: they
     are rounded up to it, never down. `shared` tells whether other processes see the same queue,
     `keeps_pause` whether a pause outlives a restart of the engine, `counts_crashes` whether every
-    reserved job comes with its `crashes`.
+    reserved job comes with its `crashes`. `engine` is empty, and the rest a guess, where a queue
+    behind a spool was never reached yet.
     """
 
     engine: str

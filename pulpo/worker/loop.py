@@ -48,7 +48,7 @@ LATE, STUCK = 0.005, 0.05
 SETTLING_LAST = 1.0
 
 
-# Until the queue has been reached for the first time.
+# Until the queue has been reached for the first time; behind a spool the answer may be as nameless.
 _UNASKED = Capabilities(engine="", max_body=0)
 
 
@@ -148,7 +148,7 @@ class Worker:
 
     def tick(self) -> None:
         """Settle what has finished, reserve what there is room for, start it."""
-        if self._engine is _UNASKED:
+        if not self._engine.engine:
             self._engine = self._adapter.capabilities
             self._settling.max_body = self._engine.max_body
         self._judge_finished()

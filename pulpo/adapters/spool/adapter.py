@@ -7,7 +7,7 @@ neighbours of this file.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 
 from pulpo.adapter import QueueAdapter
 from pulpo.adapters.spool.hint import recall, remember
@@ -74,7 +74,7 @@ class SpoolingAdapter:
                 self._recall()
             else:
                 self._reach.again()
-                self._reach.capabilities, self._reach.asked = found, True
+                self._reach.learn(found)
                 self._in_reach = True
         return self._reach.capabilities
 
@@ -168,6 +168,8 @@ class SpoolingAdapter:
         patience = min(timeout, _WORKERS_SHARE) if self._left else timeout
         results, jobs = self._queue.exchange(settlements, queues, limit=limit, timeout=patience)
         self._in_reach = True
+        if not self._reach.asked:
+            self._ask()
         # Whoever does not wait takes no job for an answer: then there must be none here either.
         while self._left and limit and not (jobs or timeout) and self._relay_beside():
             try:
@@ -175,6 +177,10 @@ class SpoolingAdapter:
             except QueueUnavailableError:
                 break  # the settlements of this call have to be told
         return results, jobs
+
+    def _ask(self) -> None:
+        with suppress(QueueUnavailableError):  # jobs may have come: they have to be delivered
+            self._reach.learn(self._queue.capabilities)
 
     def _relay_beside(self) -> int:
         """Relay on a connection of its own: one that holds jobs must not meet a doubt here."""

@@ -28,10 +28,10 @@ _WHY_NOT = {
 class SpoolingEngine:
     """A queue by its URL, whose jobs are kept in `spool` while it is out of reach."""
 
-    def __init__(self, queue: Engine, spool: Spool, name: str, *, clock: Clock) -> None:
+    def __init__(self, queue: Engine, spool: Spool, *, clock: Clock) -> None:
         self.queue = queue
         self.spool = spool
-        self._reach = Reach(name, clock)
+        self._reach = Reach(clock)
         self._clock = clock
 
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
@@ -58,7 +58,7 @@ def spooling(
     if not folder or "\0" in folder:
         raise UsageError(f"option 'spool' must name a folder: {url.masked!r}")
     spool = Spool(Path(folder).absolute(), _limit(url), clock)
-    return SpoolingEngine(open_queue(url.without(OPTIONS)), spool, url.scheme, clock=clock)
+    return SpoolingEngine(open_queue(url.without(OPTIONS)), spool, clock=clock)
 
 
 def _limit(url: QueueURL) -> int:

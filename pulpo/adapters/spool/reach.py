@@ -6,8 +6,6 @@ fork. What two threads write at once is at worst one try too many.
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueUnavailableError
 from pulpo.job import Capabilities
@@ -33,8 +31,8 @@ class Reach:
     the spool: at the start nobody knows. `why` is how the last try failed.
     """
 
-    def __init__(self, engine: str, clock: Clock) -> None:
-        self.capabilities = replace(_USUAL, engine=engine)
+    def __init__(self, clock: Clock) -> None:
+        self.capabilities = _USUAL
         self.pending = True
         self.asked = False
         self.why = QueueUnavailableError("the queue is out of reach")
@@ -42,6 +40,10 @@ class Reach:
         self._away = False
         self._try_at = 0.0
         self._relay_at = float("-inf")
+
+    def learn(self, capabilities: Capabilities) -> None:
+        """Note what the queue itself says that it can do."""
+        self.capabilities, self.asked = capabilities, True
 
     def is_worth_a_try(self) -> bool:
         """Tell whether to ask the queue now."""

@@ -399,3 +399,17 @@ def test_a_wrong_option_is_refused_before_anything_is_made(
 @pytest.mark.parametrize("scheme", ["beanstalkd+unix:///tmp/x", "beanstalkds://127.0.0.1"])
 def test_every_kind_of_server_takes_a_spool(scheme: str) -> None:
     open_engine(f"{scheme}?spool=x&spool_limit=5MiB")
+
+
+def test_a_queue_that_was_never_reached_is_asked_again_by_a_worker(
+    server: Beanstalkd, folder: Path
+) -> None:
+    server.kill()
+    adapter = open_engine(f"{server.url}?spool={folder}").adapter()
+    assert adapter.capabilities.engine == ""
+    server.start()
+
+    adapter.exchange([], ["default"], limit=1, timeout=0)
+
+    assert adapter.capabilities.engine == "beanstalkd"
+    adapter.close()
