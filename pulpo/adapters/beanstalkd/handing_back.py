@@ -46,7 +46,7 @@ def release_unheard(board: Switchboard, jobs: Sequence[Job]) -> None:
                 release = commands.release(number, priority, 0)
                 orders.setdefault(link, []).append(release)
         for link, releases in orders.items():
-            link.send(releases, [Awaited(Kind.NAME)] * len(releases))
+            link.send(releases, [Awaited(Kind.BACK)] * len(releases))
 
 
 def hand_back_all(board: Switchboard) -> None:

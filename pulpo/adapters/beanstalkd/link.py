@@ -48,6 +48,7 @@ class Kind(IntEnum):
     PEEK = 9
     NAME = 10
     DELETE_COPY = 11
+    BACK = 12
 
 
 class Awaited(NamedTuple):

@@ -58,5 +58,5 @@ def _give_back_strangers(board: Switchboard) -> None:
             known = commands.stated_priority(commands.parse_stats(reply.data or b""))
             priority = NORMAL if known is None else known
             back = Flight()
-            back.add(link, commands.release(number, priority, 0), Awaited(Kind.NAME))
+            back.add(link, commands.release(number, priority, 0), Awaited(Kind.BACK))
             board.fly(back)

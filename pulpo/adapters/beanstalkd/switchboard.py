@@ -33,10 +33,11 @@ _DONE = {
     Kind.TOUCH: b"TOUCHED",
 }
 _SETTLES = (Kind.DELETE, Kind.RELEASE, Kind.BURY)
-# What else a server may say; NAME is also what nobody waits for, PEEK also the burial of a copy.
+# What else a server may say; BACK is a release that nobody waits for, PEEK also a copy's burial.
 _REFUSED = rb"|NOT_FOUND|OUT_OF_MEMORY|INTERNAL_ERROR"
 _may_be = {
-    Kind.NAME: re.compile(rb"(USING|WATCHING) .+|NOT_IGNORED|RELEASED|BURIED" + _REFUSED).fullmatch,
+    Kind.NAME: re.compile(rb"WATCHING \d+|NOT_IGNORED").fullmatch,
+    Kind.BACK: re.compile(rb"RELEASED|BURIED" + _REFUSED).fullmatch,
     Kind.TAKE: re.compile(rb"RESERVED .+|NOT_FOUND").fullmatch,
     Kind.STATS: re.compile(rb"OK .+|NOT_FOUND").fullmatch,
     Kind.PEEK: re.compile(rb"FOUND .+|BURIED" + _REFUSED).fullmatch,

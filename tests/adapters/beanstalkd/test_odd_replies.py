@@ -123,3 +123,15 @@ def test_a_job_under_another_number_is_not_taken_for_the_one_that_was_asked_for(
             adapter.exchange([], ["default"], limit=1, timeout=0)
 
         until(lambda: server.closed[:2] == [0, 1], "the end of the second connection as well")
+
+
+@pytest.mark.parametrize("said", [b"BURIED\r\n", b"USING q\r\n", b"WATCHING\r\n"])
+def test_a_watch_that_was_answered_as_something_else_ends_the_connection(said: bytes) -> None:
+    def answer(_: int, command: bytes) -> bytes:
+        return said if command.startswith(b"watch") else b"WATCHING 1\r\n"
+
+    with talking(answer, patience=5.0) as (server, adapter):
+        _, jobs = adapter.exchange([], ["q", "r"], limit=1, timeout=0)
+
+        assert list(jobs) == []
+        until(lambda: server.closed == [0], "the end of the connection")
