@@ -38,6 +38,7 @@ __all__ = ["Counts", "run"]
 MOST_DOORS = 3
 MOST_LOST = 3
 EVER = 10_000_000.0
+EVER_SO_MANY = 10_000
 
 
 @dataclass(slots=True)
@@ -184,7 +185,7 @@ class Machine(RuleBasedStateMachine):
     def look(self) -> None:
         for queue in QUEUES:
             for state in JobState:
-                listed = list(self.admin.list(queue, state))
+                listed = list(self.admin.list(queue, state, limit=EVER_SO_MANY))
                 expected = self.world.seen(queue, state)
                 if state in (JobState.RESERVED, JobState.BURIED):  # in no order
                     listed.sort(key=lambda job: job.id)
