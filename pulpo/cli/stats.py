@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import asdict
+
 import click
 
 from pulpo.adapter import QueueAdmin
 from pulpo.adapters.spool.engine import spool_of
+from pulpo.adapters.spool.store import Spool
 from pulpo.cli.door import administered, hint_at_queue
-from pulpo.cli.output import data, for_people, json_line, talk
+from pulpo.cli.output import data, for_people, json_line
 from pulpo.cli.parameters import QUEUE
-from pulpo.cli.spool import as_json as spool_as_json
-from pulpo.cli.spool import counted as in_spool
-from pulpo.cli.spool import sentence_of
+from pulpo.cli.spool import in_spool, sentence_of
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.duration import as_text
 from pulpo.envelope import DEFAULT_QUEUE
@@ -39,17 +41,24 @@ def stats(target: Target, queue: str | None, as_json: bool) -> None:
             counted = _counted(admin, queue)
         except QueueError:
             if spool is not None:  # this is known without the queue
-                talk(sentence_of(in_spool(spool), spool))
+                _show([], spool, as_json=as_json)
             raise
+    _show(counted, spool, as_json=as_json)
+
+
+def _show(counted: Sequence[QueueStats], spool: Spool | None, *, as_json: bool) -> None:
     kept = None if spool is None else in_spool(spool)
     if as_json:
         shown: dict[str, object] = {"queues": {found.queue: _as_json(found) for found in counted}}
-        data(json_line(shown if kept is None else {**shown, "spool": spool_as_json(kept)}))
-    else:
+        if spool is not None:
+            shown["spool"] = None if kept is None else asdict(kept)
+        data(json_line(shown))
+        return
+    if counted:
         heads = ("queue", "ready", "delayed", "reserved", "buried", "paused")
         data(for_people(heads, [_row(found) for found in counted], right=" rrrr"))
-        if spool is not None and kept is not None:
-            data(sentence_of(kept, spool))
+    if spool is not None and kept is not None:
+        data(sentence_of(kept, spool))
 
 
 def _counted(admin: QueueAdmin, queue: str | None) -> list[QueueStats]:

@@ -91,7 +91,7 @@ class SpoolingAdapter:
         since = self._reach.claim()
         answers: Sequence[JobId | QueueError]
         try:
-            error = self._relay_first()
+            error = self._relay_first() if self._reach.is_time_to_relay(since) else None
             answers = self._queue.put(jobs) if error is None else [error] * len(jobs)
         except QueueUnusableError:
             self._reach.again()
@@ -113,7 +113,7 @@ class SpoolingAdapter:
             check_new_job(job)
         away = [n for n, answer in enumerate(answers) if isinstance(answer, _KEPT)]
         kept = self._spool.keep([jobs[n] for n in away])
-        self._reach.pending = True
+        self._reach.relay_soon()
         results = list(answers)
         for n, trouble in zip(away, kept, strict=True):
             answer = answers[n]
@@ -122,16 +122,18 @@ class SpoolingAdapter:
         return results
 
     def _relay_first(self) -> QueueError | None:
-        """Let a flight of kept jobs go before a new one; return why the queue takes none."""
-        if not self._reach.is_time_to_relay():
-            return None
-        self._check_folder()
+        """Let a flight of kept jobs go before new ones; return why the queue takes none."""
+        if not self._reach.checked:
+            self._check_folder()
         arrivals = self._spool.arrivals
         relayed = self._relay(self._queue, seconds=0.0)
-        self._reach.pending = relayed.left or arrivals != self._spool.arrivals
-        if relayed.busy or relayed.error is not None:
-            self._reach.relay_later()
-        return relayed.error if isinstance(relayed.error, _KEPT) else None
+        stopped = relayed.busy or relayed.error is not None
+        if stopped or not relayed.left:
+            self._reach.relay_later(empty=not stopped)
+        if arrivals != self._spool.arrivals:  # another thread has kept one meanwhile
+            self._reach.relay_soon()
+        away = relayed.error if isinstance(relayed.error, _KEPT) else None
+        return None if away is None else QueueUnavailableError(f"not sent: {away}")
 
     def _check_folder(self) -> None:
         """Refuse at the first publish a folder that is not ours alone, not in the first outage."""
@@ -143,6 +145,7 @@ class SpoolingAdapter:
             raise QueueUnusableError(str(error)) from error
         if self._reach.asked:
             remember(self._spool.folder, self._reach.capabilities)
+            self._reach.checked = True
 
     def _relay(self, door: QueueAdapter, *, seconds: float) -> Relayed:
         try:

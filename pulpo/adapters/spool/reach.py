@@ -18,6 +18,9 @@ _PAUSE, _SHARE = 1.0, 4
 # Nobody else tries while one does; should that one never tell, they do after so long.
 _CLAIM = 15.0
 
+# An empty spool is looked into so often, in seconds: another process may have met an outage.
+_LOOK = 5.0
+
 # A queue that nobody has reached yet is taken for a beanstalkd as it comes.
 _USUAL = Capabilities(
     engine="", max_body=65_535, delay_unit=1.0, keeps_pause=False, counts_crashes=False
@@ -27,14 +30,14 @@ _USUAL = Capabilities(
 class Reach:
     """Shared by the doors of one engine; any thread.
 
-    `capabilities` are the queue's own once it was `asked`. `pending` says that there may be jobs in
-    the spool: at the start nobody knows. `why` is how the last try failed.
+    `capabilities` are the queue's own once it was `asked`, `checked` says that the spool's folder
+    was found to be ours, `why` how the last try failed.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.capabilities = _USUAL
-        self.pending = True
         self.asked = False
+        self.checked = False
         self.why = QueueUnavailableError("the queue is out of reach")
         self._clock = clock
         self._away = False
@@ -72,10 +75,14 @@ class Reach:
         """End a try that the queue has answered."""
         self._away = False
 
-    def is_time_to_relay(self) -> bool:
+    def is_time_to_relay(self, now: float) -> bool:
         """Tell whether to look into the spool now."""
-        return self.pending and self._clock.monotonic() >= self._relay_at
+        return now >= self._relay_at
 
-    def relay_later(self) -> None:
-        """Let a moment pass before the next look: somebody else relays, or the queue is full."""
-        self._relay_at = self._clock.monotonic() + _PAUSE
+    def relay_soon(self) -> None:
+        """Let the next publish look into the spool: something is there."""
+        self._relay_at = float("-inf")
+
+    def relay_later(self, *, empty: bool) -> None:
+        """Let a moment pass before the next look: nothing is there, or it cannot go now."""
+        self._relay_at = self._clock.monotonic() + (_LOOK if empty else _PAUSE)

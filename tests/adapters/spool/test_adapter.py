@@ -14,6 +14,8 @@ import pytest
 import pulpo
 from pulpo.adapters import open_engine
 from pulpo.adapters.spool import SpoolStats, look
+from pulpo.adapters.spool.store import Spool
+from pulpo.clock import SystemClock
 from pulpo.errors import (
     JobTooBigError,
     PublishUncertainError,
@@ -413,3 +415,17 @@ def test_a_queue_that_was_never_reached_is_asked_again_by_a_worker(
 
     assert adapter.capabilities.engine == "beanstalkd"
     adapter.close()
+
+
+def test_a_process_that_has_met_no_outage_relays_for_one_that_is_gone(
+    app: pulpo.Pulpo, server: Beanstalkd, folder: Path
+) -> None:
+    app.publish(message())
+    gone = job(queue="default")
+    Spool(folder, 1_000_000, SystemClock()).keep([gone])
+
+    publish_until_empty(app, folder)
+
+    admin = app.engine.admin()
+    assert sum(each.body == gone.body for each in admin.list("default", limit=1_000)) == 1
+    admin.close()
