@@ -60,6 +60,11 @@ class Codec:
         self._keys = tuple(keys)
         self._local = threading.local()
 
+    @property
+    def signs(self) -> bool:
+        """Whether jobs are signed, and none is trusted that is not."""
+        return bool(self._keys)
+
     def encode(self, headers: Mapping[str, object], body: object) -> bytes:
         """Return the bytes of an envelope; raises `EncodeError` naming the value it can't take."""
         try:

@@ -39,6 +39,8 @@ def open_job(
     """
     try:
         envelope = _decoded(job.body, codec)
+        if codec.signs:
+            _check_place(job, envelope)
     except CodecError as error:
         return _undecodable(job, error, spread)
     job_type = registry.find(envelope.type)
@@ -76,6 +78,14 @@ def _decoded(body: bytes, codec: Codec) -> Envelope:
     if envelope.headers["type"] == UNDECODABLE:
         return codec.decode(_inner(envelope))
     return envelope
+
+
+def _check_place(job: Job, envelope: Envelope) -> None:
+    """Refuse a job that was copied to another queue than the one it was signed for."""
+    if job.queue is not None and job.queue != envelope.queue:
+        raise SignatureError(
+            f"the job was signed for queue {envelope.queue!r} and is in {job.queue!r}"
+        )
 
 
 def _undecodable(job: Job, error: CodecError, spread: float) -> tuple[Run, Verdict]:

@@ -5,16 +5,18 @@ Pure apart from encoding. Why the verdict is what it is, is said in `pulpo.worke
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from pulpo.codec import Codec
 from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR, Envelope
 from pulpo.errors import EncodeError
 from pulpo.identity import NORMAL
 from pulpo.job import NewJob, Settlement, Verb
 from pulpo.run import Run
-from pulpo.worker.decide import Verdict
+from pulpo.worker.decide import Ending, Verdict
 from pulpo.worker.story import encode_within, extended
 
-__all__ = ["settlement"]
+__all__ = ["countable", "settlement"]
 
 
 def settlement(run: Run, verdict: Verdict, codec: Codec, *, max_body: int) -> Settlement:
@@ -22,6 +24,22 @@ def settlement(run: Run, verdict: Verdict, codec: Codec, *, max_body: int) -> Se
     if verdict.verb is Verb.DELETE or verdict.verb is Verb.RELEASE:
         return Settlement(verdict.verb, run.job)
     return Settlement(verdict.verb, run.job, _rewritten(run, verdict, codec, max_body))
+
+
+def countable(run: Run, verdict: Verdict, told: Settlement, *, max_body: int) -> Verdict:
+    """Return the verdict, or burial where the job has no room for the count that it asks for.
+
+    What pulpo publishes leaves that room; bytes of a stranger may not, and a job that never counts
+    would be tried for ever.
+    """
+    copy = told.rewritten
+    counts = verdict.failures != run.envelope.failures or verdict.bounces != run.envelope.bounces
+    if copy is None or told.verb is not Verb.REPLACE or not counts:
+        return verdict
+    if len(copy.body) <= max_body and copy.body != run.job.body:
+        return verdict
+    reason = f"too large to carry the count of its tries: {verdict.reason}"
+    return replace(verdict, ending=Ending.BURIED, verb=Verb.BURY, delay=0.0, reason=reason)
 
 
 def _encoded(codec: Codec, envelope: Envelope, max_body: int) -> bytes:

@@ -14,7 +14,7 @@ from pulpo.job import Settlement
 from pulpo.run import Run
 from pulpo.worker.decide import LOST, Verdict
 from pulpo.worker.journal import Journal
-from pulpo.worker.rewrite import settlement
+from pulpo.worker.rewrite import countable, settlement
 from pulpo.worker.watch import Watch
 
 __all__ = ["Settling"]
@@ -44,6 +44,10 @@ class Settling:
     def judge(self, run: Run, verdict: Verdict, seconds: float = 0.0) -> None:
         """Offer a verdict from now on; `seconds` is how long the run took."""
         told = settlement(run, verdict, self._codec, max_body=self.max_body)
+        if told.rewritten is not None:
+            asked, verdict = verdict, countable(run, verdict, told, max_body=self.max_body)
+            if verdict is not asked:
+                told = settlement(run, verdict, self._codec, max_body=self.max_body)
         self._judged.append(_Judged(run, verdict, told, seconds))
 
     def offers(self) -> list[Settlement]:

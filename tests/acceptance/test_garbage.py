@@ -179,3 +179,19 @@ def test_names_and_bodies_that_look_like_commands_stay_what_they_are(
     (entry,) = place.ledger.read("done")
     assert entry.facts["body"] == evil
     assert [job["type"] for job in place.waiting()] == ["later"]
+
+
+def test_a_job_of_a_stranger_that_has_no_room_for_a_count_is_buried_not_tried_for_ever(
+    place: Place, stranger: greenstalk.Client
+) -> None:
+    job = b'{"type": "nobody.knows", "body": "%s"}'
+    full = job % (b"x" * (65_535 - len(job) + 2))
+    numbers = {stranger.put(full), stranger.put(b"\xc1" * 65_535)}
+
+    with place.worker("--processes", "1", module="shop") as worker:
+        until(lambda: place.stats()["buried"] == 2, "both are buried")
+        assert worker.stop() == 0
+        told = [line for line in worker.text.splitlines() if "too large to carry" in line]
+
+    assert len(told) == 2
+    assert {stranger.peek_buried().id} <= numbers, "it is the job as it came"

@@ -325,3 +325,46 @@ def test_a_type_error_of_the_handler_itself_is_not_taken_for_arguments_that_do_n
 
     with pytest.raises(WrongTypeError):
         calls[0]()
+
+
+def test_a_signed_job_that_was_copied_to_another_queue_is_buried_and_never_run() -> None:
+    codec = Codec([KEY])
+    body = codec.encode({"type": "add", "queue": "mail"}, {"a": 1})
+
+    run, verdict = opened(body, codec, queue="orders")
+
+    assert verdict is not None
+    assert verdict.ending is Ending.BURIED
+    assert "queue 'mail'" in verdict.reason
+    assert "'orders'" in verdict.reason
+    assert run.call is None
+    kicked = again(run, verdict, codec)
+    assert opened(kicked, codec, queue="orders")[1] is not None, "our own signature is around it"
+    assert opened(body, codec, queue="mail")[1] is None
+    assert opened(body, codec)[1] is None, "the engine does not say which queue it is"
+    assert opened(body, queue="orders")[1] is None, "no keys, nothing is promised"
+
+
+@pytest.mark.parametrize("name", ["queue", "expires", "retries", "failures", "id", "type"])
+def test_a_signed_job_with_a_changed_header_is_never_run(name: str) -> None:
+    headers = {"type": "add", "queue": "mail", "expires": 9e9, "retries": 1, "failures": 1}
+    headers |= {"id": "mine"}
+    signed = msgpack.unpackb(Codec([KEY]).encode(headers, {"a": 1}))
+    changed = {**headers, name: {"type": "echo", "id": "theirs", "queue": "x"}.get(name, 3)}
+    body = msgpack.packb([2, signed[1], encoded(body={"a": 1}, **changed)])
+
+    run, verdict = opened(body, Codec([KEY]))
+
+    assert verdict is not None
+    assert verdict.ending is Ending.BURIED
+    assert run.call is None
+
+
+def test_a_retried_job_is_signed_anew_with_the_first_key() -> None:
+    old, both = Codec([OTHER_KEY]), Codec([KEY, OTHER_KEY])
+    run, verdict = opened(old.encode({"type": "add"}, {"a": 1}), both)
+    assert verdict is None
+
+    retried = again(run, Verdict(Ending.RETRIED, Verb.REPLACE, 1.0, 1, error="no"), both)
+
+    assert Codec([KEY]).decode(retried).failures == 1

@@ -12,7 +12,7 @@ from pulpo.job import Job, NewJob, Settlement, Verb
 from pulpo.registry import JobType
 from pulpo.run import Run
 from pulpo.worker.decide import EXPIRED, LOST, RELEASED, SUCCESS, Ending, Verdict
-from pulpo.worker.rewrite import settlement
+from pulpo.worker.rewrite import countable, settlement
 
 CODEC = Codec()
 TYPE = JobType(type="t", bind=lambda run: lambda: None)
@@ -128,3 +128,36 @@ def test_a_job_of_as_many_values_as_can_be_goes_on_without_its_story() -> None:
     run = run_with([0] * (MAX_ITEMS - 8), id="x")
 
     assert rewritten(run, RETRY, max_body=10**6).body == run.job.body
+
+
+@pytest.mark.parametrize(
+    "verdict",
+    [RETRY, Verdict(Ending.BOUNCED, Verb.REPLACE, 2.0, bounces=1, bounced=1e9, reason="unknown")],
+)
+def test_a_job_that_has_no_room_for_its_count_is_buried_rather_than_tried_for_ever(
+    verdict: Verdict,
+) -> None:
+    run = run_with("x" * 1_000)
+    limit = len(run.job.body) + 8
+    told = settlement(run, verdict, CODEC, max_body=limit)
+
+    instead = countable(run, verdict, told, max_body=limit)
+
+    assert (instead.ending, instead.verb, instead.delay) == (Ending.BURIED, Verb.BURY, 0.0)
+    assert "too large to carry the count" in instead.reason
+    assert instead.error == verdict.error
+
+
+def test_a_job_of_so_many_values_that_it_takes_no_count_is_buried_too() -> None:
+    run = run_with([0] * (MAX_ITEMS - 5))
+    told = settlement(run, RETRY, CODEC, max_body=10**6)
+
+    assert countable(run, RETRY, told, max_body=10**6).ending is Ending.BURIED
+
+
+def test_a_job_with_room_for_its_count_is_judged_as_it_was() -> None:
+    run = run_with("x" * 1_000, failures=1)
+    again = Verdict(Ending.SNOOZED, Verb.REPLACE, 9.0, 1)
+    for verdict, limit in ((RETRY, 1_100), (again, 1_000)):
+        told = settlement(run, verdict, CODEC, max_body=limit)
+        assert countable(run, verdict, told, max_body=limit) is verdict
