@@ -62,6 +62,8 @@ class SpoolingAdapter:
         """What this queue can do; while it is away, what it could do when it was last asked."""
         if self._closed:
             return self._queue.capabilities  # which says so
+        if self._reach.fresh:
+            return self._reach.capabilities
         if self._reach.is_worth_a_try():
             since = self._reach.claim()
             try:
@@ -125,6 +127,7 @@ class SpoolingAdapter:
         """Let a flight of kept jobs go before new ones; return why the queue takes none."""
         if not self._reach.checked:
             self._check_folder()
+        self._reach.fresh = False
         arrivals = self._spool.arrivals
         relayed = self._relay(self._queue, seconds=0.0)
         stopped = relayed.busy or relayed.error is not None

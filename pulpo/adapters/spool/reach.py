@@ -30,13 +30,15 @@ _USUAL = Capabilities(
 class Reach:
     """Shared by the doors of one engine; any thread.
 
-    `capabilities` are the queue's own once it was `asked`, `checked` says that the spool's folder
+    `capabilities` are the queue's own once it was `asked`; `fresh` says that it was not away since
+    and need not be asked again for the next seconds. `checked` says that the spool's folder
     was found to be ours, `why` how the last try failed.
     """
 
     def __init__(self, clock: Clock) -> None:
         self.capabilities = _USUAL
         self.asked = False
+        self.fresh = False
         self.checked = False
         self.why = QueueUnavailableError("the queue is out of reach")
         self._clock = clock
@@ -46,7 +48,7 @@ class Reach:
 
     def learn(self, capabilities: Capabilities) -> None:
         """Note what the queue itself says that it can do."""
-        self.capabilities, self.asked = capabilities, True
+        self.capabilities, self.asked, self.fresh = capabilities, True, True
 
     def is_worth_a_try(self) -> bool:
         """Tell whether to ask the queue now."""
@@ -68,7 +70,7 @@ class Reach:
         """End a try, begun `since`, that did not reach the queue."""
         self.why = QueueUnavailableError(f"a moment ago: {why}")
         now = self._clock.monotonic()
-        self._away = True
+        self._away, self.fresh = True, False
         self._try_at = now + max(_PAUSE, _SHARE * (now - since))
 
     def back(self) -> None:
