@@ -215,9 +215,7 @@ class Pulpo:
         return EmbeddedWorker.of(parts, self._clock, burst=burst, limits=limits)
 
     def _new_job(self, message: Message) -> NewJob:
-        run = CURRENT.get(None)
-        depth = run.envelope.depth + 1 if run else 0
-        return new_job(message, self.codec, self._find, self._clock.wall(), depth)
+        return new_job(message, self.codec, self._find, self._clock.wall(), _depth())
 
     def _find(self, type: str) -> JobType | None:
         found = self._registry.find(type)
@@ -242,3 +240,9 @@ class Pulpo:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _depth() -> int:
+    """Return how many jobs stand above one that is published here and now."""
+    run = CURRENT.get(None)
+    return run.envelope.depth + 1 if run else 0

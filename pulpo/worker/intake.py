@@ -13,6 +13,7 @@ from pulpo.job import Capabilities, Job
 from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.decide import RELEASED
+from pulpo.worker.drift import Drift
 from pulpo.worker.isolation import Isolation
 from pulpo.worker.opening import open_job
 from pulpo.worker.room import Room
@@ -40,6 +41,7 @@ class Intake:
         settling: Settling,
         suspicion: Suspicion,
         isolation: Isolation | None,
+        drift: Drift,
     ) -> None:
         self._parts = parts
         self._clock = clock
@@ -50,6 +52,7 @@ class Intake:
         self._settling = settling
         self._suspicion = suspicion
         self._isolation = isolation
+        self._drift = drift
 
     def take(self, jobs: Sequence[Job], engine: Capabilities) -> None:
         """Let reserved jobs run."""
@@ -60,6 +63,7 @@ class Intake:
         plain_room, async_room = self._room.left()
         isolation = self._isolation
         suspects = self._suspicion.among(jobs, engine, now) if isolation is not None else ()
+        run: Run | None = None
         for job in jobs:
             run, verdict = open_job(job, codec, registry, now=wall, spread=spread)
             self._watch.begin(run, now)
@@ -76,6 +80,8 @@ class Intake:
                 # Another queue of the same flight has filled the pool meanwhile, or it was full.
                 self._room.had_none(run)
                 self._settling.judge(run, RELEASED)
+        if run is not None:
+            self._drift.look(run, wall=wall, monotonic=now)
         if plain:
             self._threads.submit(plain, wake=self._room.hands_for(len(plain)))
         if coroutines:

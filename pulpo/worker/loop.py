@@ -21,6 +21,7 @@ from pulpo.run import Run
 from pulpo.system import SharedMoment
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.decide import RELEASED, Raised, Verdict, decide
+from pulpo.worker.drift import Drift
 from pulpo.worker.execute import Finished
 from pulpo.worker.groups import GroupRow
 from pulpo.worker.intake import Intake
@@ -92,6 +93,7 @@ class Worker:
             settling=self._settling,
             suspicion=Suspicion(adapter, last_death, started=clock.monotonic()),
             isolation=self._isolation if settings.isolate else None,
+            drift=Drift(journal),
         )
         self._recycling = Recycling(settings)
         self._stopped = threading.Event()
