@@ -1,4 +1,4 @@
-"""One call of the beanstalkd adapter against a server that says anything at all.
+"""One call of the beanstalkd engine against a server that says anything at all.
 
 What must hold: only documented errors come out of it, it allocates little, and a connection on
 which something was said that no server says is closed at once.
@@ -11,11 +11,13 @@ import socket
 import tracemalloc
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 from hypothesis import strategies as st
 
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
+from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin
 from pulpo.adapters.beanstalkd.link import Link
 from pulpo.clock import SystemClock
 from pulpo.errors import QueueError, QueueUnavailableError, UnsupportedError
@@ -61,6 +63,12 @@ _NUMBERS = (
 )
 _GLUE = (b" ", b"\r\n", b"\n", b"\r", b"  ", b"\0", b"\t")
 _STATS = (
+    b"---\ntotal-jobs: 9\ncurrent-jobs-ready: 1\ncurrent-jobs-delayed: 0\n"
+    b"current-jobs-reserved: 0\ncurrent-jobs-buried: 1\npause-time-left: 0\n",
+    b"---\ntotal-jobs: x\ncurrent-jobs-ready: -1\npause-time-left: soon\n",
+    b"---\n- default\n- q\n",
+    b"---\nid: 7\ntube: q\nstate: ready\npri: 0\nttr: 60\ntime-left: 0\n",
+    b"---\nid: 7\ntube: q\nstate: odd\npri: 0\nttr: 60\n",
     b"---\npri: x\n",
     b"---\npri: -1\nttr: 0\n",
     b"---\npri: 99999999999\nreserves: many\n",
@@ -94,13 +102,14 @@ REPLIES = st.one_of(
 class FuzzedCall:
     """What is called while a reply is on its way; `reserved`: with a job in hand.
 
-    `reads`: whether all that is asked is answered within the call.
+    `reads`: whether all that is asked is answered within the call. `operator`: at the other door.
     """
 
     name: str
-    make: Callable[[BeanstalkdAdapter], object]
+    make: Callable[[Any], object]
     reserved: bool = False
     reads: bool = True
+    operator: bool = False
 
 
 def _settle(verb: Verb, *, then: tuple[NewJob, ...] = ()) -> Callable[[BeanstalkdAdapter], object]:
@@ -125,6 +134,17 @@ CALLS = [
     FuzzedCall("leave", lambda adapter: adapter.leave([_JOB]), reserved=True, reads=False),
     FuzzedCall("close", lambda adapter: adapter.close(), reserved=True),
     FuzzedCall("hello", lambda adapter: adapter.capabilities),
+    FuzzedCall("queues", lambda admin: admin.queues(), operator=True),
+    FuzzedCall("stats", lambda admin: admin.stats("q"), operator=True),
+    FuzzedCall("list", lambda admin: admin.list("q"), operator=True),
+    FuzzedCall("list all", lambda admin: admin.list(), operator=True),
+    FuzzedCall("peek", lambda admin: admin.peek(["7", "id"]), operator=True),
+    FuzzedCall("kick", lambda admin: admin.kick(["7"]), operator=True),
+    FuzzedCall("kick all", lambda admin: admin.kick_all("q"), operator=True),
+    FuzzedCall("delete job", lambda admin: admin.delete(["7"]), operator=True),
+    FuzzedCall("edit", lambda admin: admin.edit("7", _NEW), operator=True),
+    FuzzedCall("pause", lambda admin: admin.pause("q"), operator=True),
+    FuzzedCall("resume", lambda admin: admin.resume("q"), operator=True),
 ]
 
 
@@ -179,6 +199,21 @@ def call(fuzzed: FuzzedCall, says: bytes, *, measure: bool) -> str:
 
 
 def _call(fuzzed: FuzzedCall, says: bytes) -> str:
+    return _ask_as_operator(fuzzed, says) if fuzzed.operator else _ask_as_worker(fuzzed, says)
+
+
+def _ask_as_operator(fuzzed: FuzzedCall, says: bytes) -> str:
+    liar = _Liar(says, hello=True)
+    admin = BeanstalkdAdmin(liar.open_link, liar, _CLOCK)  # type: ignore[arg-type]
+    try:
+        return _outcome(fuzzed, admin)
+    finally:
+        admin.close()
+        for end in liar.ends:
+            end.close()
+
+
+def _ask_as_worker(fuzzed: FuzzedCall, says: bytes) -> str:
     liar = _Liar(says, hello=fuzzed.name == "hello")
     adapter = BeanstalkdAdapter(liar.open_link, _CLOCK, reply_timeout=2.0)
     try:
@@ -201,15 +236,17 @@ def _call(fuzzed: FuzzedCall, says: bytes) -> str:
             end.close()
 
 
-def _outcome(fuzzed: FuzzedCall, adapter: BeanstalkdAdapter) -> str:
+def _outcome(fuzzed: FuzzedCall, door: object) -> str:
     try:
-        found = fuzzed.make(adapter)
+        found = fuzzed.make(door)
     except QueueError:
         return ""
-    except UnsupportedError:
-        return "" if fuzzed.name == "hello" else "UnsupportedError"
+    except UnsupportedError:  # too old, or a queue that cannot be paused
+        return "" if fuzzed.name == "hello" or fuzzed.operator else "UnsupportedError"
     except Exception as error:
         return f"{error!r} came out of it"
+    if fuzzed.operator:
+        return ""
     answers = found[0] if isinstance(found, tuple) else found
     odd = [
         each

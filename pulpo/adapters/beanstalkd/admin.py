@@ -9,6 +9,8 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import wraps
+from typing import Concatenate, ParamSpec, TypeVar
 
 import greenstalk
 
@@ -20,17 +22,36 @@ from pulpo.adapters.beanstalkd.putting import BURY_DELAY, too_big
 from pulpo.adapters.beanstalkd.walking import PROBE, Found, Walker, pulpo_id
 from pulpo.clock import Clock
 from pulpo.duration import seconds as as_seconds
-from pulpo.errors import (
-    UnsupportedError,
-    UsageError,
-)
+from pulpo.errors import PulpoError, QueueUnavailableError, UnsupportedError, UsageError
 from pulpo.identity import check_queue
 from pulpo.job import JobId, JobState, ListedJob, NewJob, QueueStats, check_new_job
 
 __all__ = ["BeanstalkdAdmin"]
 
+P = ParamSpec("P")
+T = TypeVar("T")
+Admin = TypeVar("Admin", bound="BeanstalkdAdmin")
+
 # Longer than anybody will wait: shown as a pause without an end.
 _ENDLESS = 1_000_000_000
+
+
+def _understood(method: Callable[Concatenate[Admin, P], T]) -> Callable[Concatenate[Admin, P], T]:
+    """Let a method raise `QueueUnavailableError` where a reply makes no sense."""
+
+    @wraps(method)
+    def understood(admin: Admin, /, *args: P.args, **kwargs: P.kwargs) -> T:
+        try:
+            return method(admin, *args, **kwargs)
+        except PulpoError:
+            raise
+        except (LookupError, ValueError, greenstalk.Error) as error:
+            admin._control.hang_up()  # noqa: SLF001  # the own object of the method
+            raise QueueUnavailableError(
+                f"beanstalkd gave an answer that makes no sense: {error!r}"
+            ) from error
+
+    return understood
 
 
 class BeanstalkdAdmin:
@@ -41,6 +62,7 @@ class BeanstalkdAdmin:
         self._control = Control(address)
         self._walker = Walker(open_link, self._control, clock)
 
+    @_understood
     def queues(self) -> Sequence[str]:
         """Return the queues that the server knows, sorted."""
         with self._control.talking() as client:
@@ -51,6 +73,7 @@ class BeanstalkdAdmin:
                 found.append(check_queue(name))
         return sorted(name for name in found if name != PROBE)
 
+    @_understood
     def stats(self, queue: str) -> QueueStats:
         """Count a queue's jobs, by the server's own counters."""
         check_queue(queue)
@@ -70,6 +93,7 @@ class BeanstalkdAdmin:
             pause_left=float(left) if 0 < left < _ENDLESS else None,
         )
 
+    @_understood
     def list(
         self, queue: str | None = None, state: JobState | None = None, *, limit: int = 100
     ) -> Sequence[ListedJob]:
@@ -91,15 +115,18 @@ class BeanstalkdAdmin:
         found.sort(key=lambda job: (order.index(job.state), job.due, job.priority, job.number))
         return found[: max(limit, 0)]
 
+    @_understood
     def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:
         """Look jobs up: a number directly, a pulpo id by walking."""
         found = self._find(ids)
         return [found.get(name) for name in ids]
 
+    @_understood
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Kick jobs by `kick-job`; see `pulpo.adapter.QueueAdmin`."""
         return [self._is_done(job, "kick_job") for job in self.peek(ids)]
 
+    @_understood
     def kick_all(self, queue: str) -> int:
         """Kick the buried jobs of a queue, one by one: `kick` itself would take delayed ones."""
         kicked, count = 0, self.stats(queue).buried
@@ -115,10 +142,12 @@ class BeanstalkdAdmin:
             client.use("default")
         return kicked
 
+    @_understood
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Delete jobs that nobody runs; see `pulpo.adapter.QueueAdmin`."""
         return [self._is_done(job, "delete") for job in self.peek(ids)]
 
+    @_understood
     def edit(self, id: JobId, rewritten: NewJob) -> bool:
         """Put the rewritten job, then delete the old one; see `pulpo.adapter.QueueAdmin`."""
         check_new_job(rewritten)
@@ -149,6 +178,7 @@ class BeanstalkdAdmin:
                 return False
         return True
 
+    @_understood
     def pause(self, queue: str, seconds: float | None = None) -> None:
         """Pause a queue until a time or `resume`; the server forgets it when it restarts."""
         check_queue(queue)
@@ -162,6 +192,7 @@ class BeanstalkdAdmin:
                     f"{queue!r} has neither"
                 ) from None
 
+    @_understood
     def resume(self, queue: str) -> None:
         """End a pause."""
         check_queue(queue)

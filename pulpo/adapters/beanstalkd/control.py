@@ -45,21 +45,21 @@ class Control:
         except greenstalk.DrainingError as error:
             raise QueueDrainingError("beanstalkd is draining and takes no new jobs") from error
         except UsageError:
-            self._hang_up()
+            self.hang_up()
             raise
         except (OSError, AssertionError, ValueError, MemoryError, greenstalk.Error) as error:
-            self._hang_up()
+            self.hang_up()
             raise QueueUnavailableError(
                 f"{self._address.shown}: {str(error) or type(error).__name__}"
             ) from error
         except BaseException:
-            self._hang_up()
+            self.hang_up()
             raise
 
     def close(self) -> None:
         """Close the connection for good; twice is once."""
         self._closed = True
-        self._hang_up()
+        self.hang_up()
 
     def _dial(self) -> greenstalk.Client[bytes]:
         if self._closed:
@@ -68,7 +68,8 @@ class Control:
         self._client = greenstalk.Client(sock, encoding=None)
         return self._client
 
-    def _hang_up(self) -> None:
+    def hang_up(self) -> None:
+        """Close the connection; the next talk opens another."""
         if self._client is not None:
             self._client.close()
             self._client = None

@@ -6,6 +6,7 @@ import contextlib
 
 import pytest
 
+from pulpo.adapters import open_engine
 from pulpo.errors import PublishUncertainError, QueueUnavailableError
 from pulpo.job import Job, NewJob, Settlement, Verb
 from tests.adapters.beanstalkd.scripted import Answer
@@ -135,3 +136,18 @@ def test_a_watch_that_was_answered_as_something_else_ends_the_connection(said: b
 
         assert list(jobs) == []
         until(lambda: server.closed == [0], "the end of the connection")
+
+
+def test_what_makes_no_sense_to_an_operator_is_said_and_the_connection_closed() -> None:
+    text = b"---\nstate: odd\n"
+
+    def answer(_: int, command: bytes) -> bytes:
+        return b"OK %d\r\n%b\r\n" % (len(text), text)
+
+    with talking(answer, patience=5.0) as (server, _):
+        admin = open_engine(server.url).admin()
+        with pytest.raises(QueueUnavailableError, match="makes no sense"):
+            admin.stats("q")
+
+        until(lambda: server.closed == [0], "the end of the connection")
+        admin.close()
