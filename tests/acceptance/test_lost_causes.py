@@ -64,6 +64,7 @@ def test_a_locked_queue_file_is_waited_for(file_place: Place) -> None:
     with file_place.worker("--processes", "1") as worker:
         until(lambda: worker.said("waiting"), "its word that it waits", patience=60)
         assert worker.runs()
+        assert worker.said("died") == []  # whoever waits for the queue is not frozen
         locked.execute("ROLLBACK")
         locked.close()
         file_place.wait_until_all_done()

@@ -32,6 +32,10 @@ Work = Callable[[sqlite3.Connection, Ready], T]
 
 # How long a call waits for other writers before it says that the queue is out of reach.
 PATIENCE = 5.0
+# How long SQLite itself waits, in which nobody beats; it does so for strangers only: a shell, a
+# backup. Well below the silence after which a worker process is taken for frozen.
+ONE_TRY = 1.0
+_BUSY, _LOCKED = 5, 6  # https://sqlite.org/rescode.html
 
 
 class Database:
@@ -117,7 +121,7 @@ class Database:
         committing = False
         try:
             self._synchronous(synced and self.durable)
-            connection.execute("BEGIN IMMEDIATE")
+            _begin(connection, self._beat)
             ready: Ready = {}
             result = work(connection, ready)
             committing = True
@@ -208,14 +212,15 @@ class Database:
     def _connect(self, lock: FairLock) -> sqlite3.Connection:
         self._company: Company = company_at(self.side)
         try:
-            return self._company.open(lambda: connect(self.path, lock, patience=PATIENCE))
+            return self._company.open(lambda: connect(self.path, lock, patience=3 * ONE_TRY))
         except OSError as error:
             raise not_opened(error, self.path) from error
 
     def _start(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
         self._synchronous_now: bool | None = None
-        self._checkpoints = Checkpoints(self.path, patience=PATIENCE)
+        connection.execute(f"PRAGMA busy_timeout = {int(ONE_TRY * 1000)}")
+        self._checkpoints = Checkpoints(self.path, patience=ONE_TRY)
 
     # Writing
 
@@ -233,3 +238,16 @@ class Database:
         if full is not self._synchronous_now:
             self.connection.execute(f"PRAGMA synchronous = {'FULL' if full else 'NORMAL'}")
             self._synchronous_now = full
+
+
+def _begin(connection: sqlite3.Connection, beat: Callable[[], None]) -> None:
+    """Begin to write, beating while a stranger keeps the file."""
+    for left in reversed(range(max(round(PATIENCE / ONE_TRY), 1))):
+        try:
+            connection.execute("BEGIN IMMEDIATE")
+        except sqlite3.OperationalError as error:
+            if not left or error.sqlite_errorcode & 0xFF not in (_BUSY, _LOCKED):
+                raise
+            beat()
+        else:
+            return
