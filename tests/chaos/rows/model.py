@@ -18,7 +18,7 @@ def act(trial: Trial) -> None:
     began, seed = time.monotonic(), trial.seed
     left = trial.figures.get("examples", 0)
     while left > 0 or time.monotonic() - began < trial.figures.get("seconds", 0):
-        examples = min(left, BATCH) or BATCH
+        examples = min(left, BATCH) if left > 0 else BATCH
         counts = _try(trial, examples, seed)
         for what in Counts.__slots__:
             trial.count(what, getattr(counts, what))
