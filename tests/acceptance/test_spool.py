@@ -21,6 +21,7 @@ from tests.acceptance.command_line import CommandLine
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.place import Place
 from tests.lab.processes import until
+from tests.lab.proxy import Proxy
 
 KILLS = 12
 
@@ -100,6 +101,30 @@ def test_a_server_that_comes_and_goes_under_producers_with_a_spool_loses_nothing
     assert account.complaints(doubled=4 * (3 + 2 * 8 + 100)) == []
     assert account.accepted == 900
     assert [line["errors"] for line in said] == [{}, {}, {}], "a producer heard of an outage"
+
+
+@pytest.mark.timeout(300)
+def test_producers_with_a_spool_hear_nothing_of_lines_that_are_cut_anywhere(place: Place) -> None:
+    chosen = random.Random(11)
+    line = Proxy(
+        "127.0.0.1", server_of(place).port, lifetime=lambda: 1_200 + chosen.randrange(8_000)
+    )
+    with line, place.worker() as worker:
+        spool = f"?spool={place.folder}/spool"
+        cut = Place(place.folder, f"beanstalkd://127.0.0.1:{line.port}{spool}")
+        said = cut.published(cut.produce(2, 200, "--batch=3", "--pause=0.1"), patience=120)
+        cut.ledger.close()
+        place.wait_until_all_done(patience=120)
+        until(lambda: spooled(place) == 0, "an empty spool")
+        until(lambda: place.waiting() == [], "the end of what was sent twice")
+        assert worker.stop() == 0
+
+    account = place.account()
+    assert line.accepted > 3
+    # A relay sends up to 100 jobs in one flight.
+    assert account.complaints(doubled=line.accepted * 100) == []
+    assert account.accepted == 400
+    assert [each["errors"] for each in said] == [{}, {}], "a producer heard of a cut"
 
 
 @pytest.mark.timeout(300)
