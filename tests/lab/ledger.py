@@ -56,7 +56,8 @@ class Ledger:
         except FileNotFoundError:
             return []
         found = []
-        for line in text.splitlines():
+        # Whole lines: who reads while others write may see the beginning of one.
+        for line in text.rpartition("\n")[0].splitlines():
             facts = json.loads(line)
             found.append(Entry(facts.pop("id"), facts.pop("at"), facts.pop("pid"), facts))
         return found

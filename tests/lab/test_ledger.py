@@ -34,6 +34,15 @@ def test_jobs_that_were_published_and_done_once_are_no_complaint(ledger: Ledger)
     assert main([str(ledger.folder)]) == 0
 
 
+def test_a_reader_sees_nothing_of_a_note_that_is_half_written(ledger: Ledger) -> None:
+    live(ledger, "a")
+    with (ledger.folder / "done").open("a") as file:
+        file.write('{"id": "b", "at')
+
+    assert [entry.id for entry in ledger.read("done")] == ["a"]
+    assert ledger.count("done") == 1
+
+
 def test_an_accepted_job_that_nobody_did_is_lost(ledger: Ledger) -> None:
     live(ledger, "a")
     live(ledger, "b", "attempted", "accepted", "begun")
