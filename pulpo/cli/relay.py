@@ -49,12 +49,13 @@ def relay_jobs(target: Target, watch: bool) -> int:
 def _once(engine: SpoolingEngine) -> int:
     count = refused = 0
     relayed = Relayed(left=True)
-    deadline = time.monotonic() + _PATIENCE
+    clock = SystemClock()
+    deadline = clock.monotonic() + _PATIENCE
     while relayed.left and relayed.error is None:
         relayed = _relayed(engine)
         count, refused = count + relayed.count, refused + relayed.refused
         if relayed.busy:
-            if time.monotonic() > deadline:
+            if clock.monotonic() > deadline:
                 data(_told(count, refused))
                 raise CommandError("another process is relaying this spool", code=FAILED)
             time.sleep(_ASK_AGAIN)
