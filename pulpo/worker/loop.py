@@ -198,12 +198,11 @@ class Worker:
             return
         self._watch.renew(now)
         for run, error in self._watch.past_saving(now):
-            # The thread is lost, and the process with it: the next run waits until it is gone.
+            # The thread is lost, its process will be: the next run waits until it is gone.
             verdict = _decided(run, error, at_least=self._settings.grace)
             self._settling.judge(run, verdict, now - run.started)
-            self._journal.say(
-                "ERROR", "stuck", type=run.type, id=run.id, reason="replacing process"
-            )
+            reason = "its run does not end; this process takes no more jobs"
+            self._journal.say("ERROR", "stuck", type=run.type, id=run.id, reason=reason)
             self._retire()
 
     def _retire_when_due(self) -> None:
