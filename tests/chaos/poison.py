@@ -9,10 +9,12 @@ from __future__ import annotations
 import ctypes
 import os
 import re
+import resource
 import signal
 import sys
 import threading
 import time
+from pathlib import Path
 
 import pulpo
 from tests.lab.tasks import FOLDER, note
@@ -105,6 +107,27 @@ def deaf() -> None:
     """Let the whole process ignore SIGTERM, from any thread, and leave a thread behind."""
     ctypes.CDLL(None).signal(int(signal.SIGTERM), ctypes.c_void_p(1))
     threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+
+
+@pulpo.job(type="poison.hog", retries=0)
+def hog() -> None:
+    """Take all the memory that the process may have, to the last kilobyte; its error keeps it."""
+    here = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+    resource.setrlimit(resource.RLIMIT_AS, (here + 2**28, resource.RLIM_INFINITY))
+    held, size = [], 2**26
+    while size >= 2**10:
+        try:
+            held.append(bytearray(size))
+        except MemoryError:
+            size //= 2
+    time.sleep(0.3)
+    raise MemoryError(f"no memory after {len(held)} pieces")
+
+
+@pulpo.job(type="poison.leaves")
+def leaves() -> None:
+    """Leave a thread behind that nobody may wait for."""
+    threading.Thread(target=time.sleep, args=(600,), daemon=False).start()
 
 
 @pulpo.job(type="poison.flood")

@@ -48,6 +48,8 @@ POISONS = (
     Poison("poison.holds", {}, "timed out after 1s", kills=True),
     Poison("poison.loop", {}, "timed out after 1s"),
     Poison("poison.swallows", {}, "timed out after 1s"),
+    Poison("poison.hog", {}, "MemoryError"),
+    Poison("poison.leaves", {}, ""),
     Poison("poison.recursion", {}, "RecursionError"),
     Poison("poison.exits", {}, "SystemExit: enough"),
     Poison("poison.odd", {}, "not an Exception at all"),
