@@ -226,6 +226,7 @@ class Link:
         found = _announced(line)
         # A list of all tubes or a stats text may be longer than the longest job.
         most = max(self.max_body, 16_777_216) if line[:3] == b"OK " else self.max_body
-        if found is None or int(found[1]) > most:
+        size = int(found[1]) if found is not None else -1
+        if not 0 <= size <= most:
             raise ProtocolError(f"an impossible size: {line[:64]!r}")
-        return int(found[1])
+        return size

@@ -36,7 +36,7 @@ def act(trial: Trial) -> None:
         trial.count("cuts that lost something", lost > 0)
         found = integrity(trial.folder / "queue.db")
         trial.must(found == "ok", f"the file is damaged after cut {cycle + 1}: {found}")
-    trial.must(trial.counted["cuts that lost something"] > len(cuts) // 3, "cuts lose something")
+    trial.must(trial.counted["cuts that lost something"], "a cut has lost something")
     with place.worker() as last:
         if durable:
             end_well(trial, place, [last])
@@ -60,6 +60,8 @@ def _work_until_the_cut(trial: Trial, place: Place, cache: LostCache, *, with_wo
         for producer in producers:
             producer.kill()
         if with_worker:
+            # Alone it syncs once a second: what it does meanwhile is there to be lost.
+            time.sleep(trial.chosen.choice((0.0, 0.1, 0.2)))
             worker.kill()
     for producer in producers:
         producer.wait(10)
