@@ -49,6 +49,6 @@ class Drift:
                 "WARNING",
                 "clock",
                 id=run.id,
-                reason=f"a job was published {made - wall:.0f} s from now: its producer's clock and "
-                "this worker's differ, and so do their dates, as `at` and `expires`",
+                reason=f"a job was published {made - wall:.0f} s from now: its producer's clock "
+                "and this worker's differ, and so do their dates, as `at` and `expires`",
             )
