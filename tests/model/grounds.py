@@ -4,11 +4,16 @@ beanstalkd lives by the clock of its process: libfaketime shows it ours, which s
 that delays and pauses are compared to the second like those of the other engines. Where that
 library is missing the clock of beanstalkd stands still for the whole test, and what is delayed is
 seen and kicked there, but not awaited.
+
+Now and then beanstalkd loses the timer of a connection, and with it its answer to a poll: it would
+come with the next command on that connection, which waits for it. A program that meets this is
+given up, and counted (`Stalled`).
 """
 
 from __future__ import annotations
 
 import socket
+import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -30,10 +35,18 @@ from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.processes import until
 from tests.model.world import Traits
 
-__all__ = ["GROUNDS", "Ground"]
+__all__ = ["GROUNDS", "Ground", "Stalled"]
 
 MAX_BODY = 200
 NOWHERE = "nowhere"
+
+
+# Real seconds without an answer; a server on a busy machine is slow, and not stalled.
+LONGEST_SILENCE = 15.0
+
+
+class Stalled(Exception):
+    """A server owes an answer for so long that it will not come."""
 
 
 class Ground(Protocol):
@@ -167,6 +180,7 @@ class _Beanstalkd(_Ground):
         super().__init__()
         self._stack = ExitStack()
         self._time = folder / "time"
+        self._last_beat = self._waits_since = 0.0
         library = find_faketime()
         environ = {
             "LD_PRELOAD": library or "",
@@ -181,6 +195,9 @@ class _Beanstalkd(_Ground):
         self.engine = BeanstalkdEngine(QueueURL.parse(server.url), clock=self.clock)
         self._poker = self.engine.admin()
         self._stack.callback(self._poker.close)
+
+    def open(self) -> QueueAdapter:
+        return self.engine.adapter(beat=self._beat)
 
     def moved(self) -> None:
         self._write_time()
@@ -209,6 +226,15 @@ class _Beanstalkd(_Ground):
 
     def close(self) -> None:
         self._stack.close()
+
+    def _beat(self) -> None:
+        """Take note that an answer is waited for; each wait in the kernel is a second at most."""
+        now = time.monotonic()
+        if now - self._last_beat > 2 or now - self._last_beat < 0.5:  # not a wait in full
+            self._waits_since = now
+        self._last_beat = now
+        if now - self._waits_since > LONGEST_SILENCE:
+            raise Stalled
 
     def _connections(self) -> int:
         with cast(BeanstalkdAdmin, self._poker)._control.talking() as client:

@@ -29,7 +29,7 @@ from pulpo.adapter import QueueAdapter
 from pulpo.codec import Codec
 from pulpo.errors import JobTooBigError, QueueError, UnsupportedError
 from pulpo.job import JobState, NewJob, Settlement, Verb
-from tests.model.grounds import MAX_BODY, Ground
+from tests.model.grounds import MAX_BODY, Ground, Stalled
 from tests.model.wishes import OFFER, PICK, QUEUE, QUEUES, SERVED, WISH, Wish
 from tests.model.world import Entry, Receipt, Refused, World
 
@@ -51,6 +51,7 @@ class Counts:
     settled: int = 0
     refused: int = 0
     lost: int = 0
+    stalled: int = 0
 
 
 class Machine(RuleBasedStateMachine):
@@ -68,6 +69,7 @@ class Machine(RuleBasedStateMachine):
         self.receipts: list[Receipt] = []
         self.codec = Codec()
         self.names = self.texts = 0
+        self.stalled = False
         self.admin = self.ground.admin()
         self.counts.examples += 1
 
@@ -226,7 +228,8 @@ class Machine(RuleBasedStateMachine):
 
     def teardown(self) -> None:
         try:
-            self._end()
+            if not self.stalled:
+                self._end()
         finally:
             for door in (*self.doors.values(), *self.dead):
                 door.close()
@@ -292,9 +295,14 @@ class Machine(RuleBasedStateMachine):
     ) -> list[Receipt]:
         name, door = self._holder(who) if chosen else self._door(who)
         offers = list(self._offers(name, chosen))
-        answers, jobs = door.exchange(
-            [settlement for _, settlement in offers], queues, limit=limit, timeout=0.0
-        )
+        try:
+            answers, jobs = door.exchange(
+                [settlement for _, settlement in offers], queues, limit=limit, timeout=0.0
+            )
+        except Stalled:
+            self.counts.stalled += 1
+            self.stalled = True
+            hypothesis.reject()
         self.world.retake(name)
         for answer, expected in zip(answers, self.world.settle(offers), strict=True):
             right = isinstance(answer, QueueError if isinstance(expected, Refused) else bool)

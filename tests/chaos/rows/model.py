@@ -25,6 +25,8 @@ def act(trial: Trial) -> None:
         left, seed = left - examples, seed + 1
     trial.must(trial.counted["settled"], "something was settled")
     trial.must(trial.counted["lost"], "a lease was lost")
+    allowed = trial.counted["examples"] // 20
+    trial.must(trial.counted["stalled"] <= allowed, "a server stalls seldom")
 
 
 def _try(trial: Trial, examples: int, seed: int) -> Counts:
