@@ -42,7 +42,7 @@ class Settings:
     """
 
     file: Path | None = None
-    url: str | None = None
+    url: str | None = field(default=None, repr=False)  # it may hold a password
     handlers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
 
 
@@ -50,7 +50,7 @@ class Settings:
 class FoundURL:
     """A queue's URL and where it was found; `source` is empty for an argument."""
 
-    url: str
+    url: str = field(repr=False)  # it may hold a password
     source: str = ""
 
 

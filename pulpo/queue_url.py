@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from urllib.parse import parse_qsl, unquote, urlsplit
 
 from pulpo.errors import UsageError, WrongTypeError
@@ -22,14 +22,14 @@ _SECRET = re.compile(r"(?i)(pass|secret|token|key)")
 class QueueURL:
     """The parts of a queue's URL; `path` keeps its leading slash, `text` may hold a secret."""
 
-    text: str
+    text: str = field(repr=False)
     scheme: str
     host: str = ""
     port: int | None = None
     path: str = ""
     username: str | None = None
-    password: str | None = None
-    options: Mapping[str, str]
+    password: str | None = field(default=None, repr=False)
+    options: Mapping[str, str] = field(repr=False)
 
     @classmethod
     def parse(cls, text: object) -> QueueURL:

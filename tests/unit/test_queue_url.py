@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from pulpo.configuration import FoundURL, Settings
 from pulpo.errors import UsageError, WrongTypeError
 from pulpo.queue_url import QueueURL, mask
 
@@ -95,3 +96,11 @@ def test_an_error_does_not_show_a_secret():
     with pytest.raises(UsageError) as caught:
         QueueURL.parse("a://me:secret@h:port")
     assert "secret" not in str(caught.value)
+
+
+def test_a_url_shows_no_secret_where_it_is_printed_as_a_value():
+    url = QueueURL.parse("beanstalkds://me:hunter2@host:1?password=hunter2&token=hunter2")
+
+    for shown in (url, url.without(["token"]), FoundURL(url.text), Settings(url=url.text)):
+        assert "hunter2" not in repr(shown)
+        assert "hunter2" not in f"{shown}"
