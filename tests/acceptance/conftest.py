@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.late_unlink import late_unlink
 from tests.lab.place import Place
 
 
@@ -27,7 +28,7 @@ def file_place(tmp_path: Path) -> Iterator[Place]:
 @pytest.fixture
 def beanstalkd_place(beanstalkd_program: str, tmp_path: Path) -> Iterator[Place]:
     """A place on a beanstalkd that nobody else uses and that syncs every write."""
-    with Beanstalkd("-f0", binlog=tmp_path / "binlog") as server:
+    with Beanstalkd("-f0", binlog=tmp_path / "binlog", environ=late_unlink()) as server:
         yield from _at(tmp_path, server.url, server)
 
 

@@ -19,6 +19,7 @@ import pytest
 from pulpo.adapters.spool import look
 from tests.acceptance.command_line import CommandLine
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.late_unlink import late_unlink
 from tests.lab.place import Place
 from tests.lab.processes import until
 from tests.lab.proxy import Proxy
@@ -29,7 +30,7 @@ KILLS = 12
 @pytest.fixture
 def place(beanstalkd_program: str, tmp_path: Path) -> Iterator[Place]:
     """A beanstalkd that keeps its jobs, and a spool beside it."""
-    with Beanstalkd("-f0", binlog=tmp_path / "binlog") as server:
+    with Beanstalkd("-f0", binlog=tmp_path / "binlog", environ=late_unlink()) as server:
         place = Place(tmp_path, f"{server.url}?spool={tmp_path}/spool", server)
         yield place
         place.ledger.close()

@@ -25,6 +25,7 @@ from pathlib import Path
 
 from tests.chaos.row import Row
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.late_unlink import late_unlink
 from tests.lab.place import Place
 
 __all__ = ["Result", "Trial", "perform"]
@@ -48,10 +49,14 @@ class Trial:
         self.complaints: list[str] = []
 
     def server(self, *flags: str, binlog: bool = True) -> Beanstalkd:
-        """Start a beanstalkd of the trial's own; `-f0` where nothing else is said."""
+        """Start a beanstalkd of the trial's own; `-f0` where nothing else is said.
+
+        It does not lose what it moves when it is killed: see `tests.lab.late_unlink`.
+        """
         given = flags or ("-f0",)
         folder = self.folder / "binlog" if binlog else None
-        return self.stack.enter_context(Beanstalkd(*given, binlog=folder))
+        server = Beanstalkd(*given, binlog=folder, environ=late_unlink())
+        return self.stack.enter_context(server)
 
     def place(self, *flags: str, query: str = "") -> Place:
         """Return a place on the trial's engine, with a server of its own where it needs one.

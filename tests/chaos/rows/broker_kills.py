@@ -181,7 +181,7 @@ ROWS = [
         passes="0 lost, 0 deleted jobs back, documented errors only, workers back within 5 s",
         act=killed,
         engines=tuple(FLAGS),
-        needs=("beanstalkd",),
+        needs=("beanstalkd", "compiler"),
         short={"jobs": 1_000, "kills": 10},
         full={"jobs": 100_000, "kills": 500},
     ),
