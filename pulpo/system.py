@@ -22,6 +22,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+from pulpo.descriptors import write_own
+
 __all__ = [
     "FairLock",
     "FileLock",
@@ -224,9 +226,8 @@ class FairLock:
 
     def __init__(self, path: Path, beat: Callable[[], None]) -> None:
         self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        self._beat = beat
-        self._taken = self._held = 0.0
-        self._seen = self.NOBODY
+        self._own, self._beat = os.fstat(self._fd), beat
+        self._taken, self._held, self._seen = 0.0, 0.0, self.NOBODY
         abandon_in_children(self)
 
     def take(self, timeout: float) -> bool:
@@ -262,11 +263,11 @@ class FairLock:
         end = time.perf_counter() + timeout
         while time.perf_counter() < end:
             # Another mark each time: one that does not change was left by the dead.
-            os.pwrite(self._fd, os.urandom(8), 0)
+            write_own(self._fd, self._own, os.urandom(8), 0)
             time.sleep(self.ASK_AGAIN)
             self._beat()
             if self._try():
-                os.pwrite(self._fd, self.NOBODY, 0)
+                write_own(self._fd, self._own, self.NOBODY, 0)
                 self._held = 0.0
                 return True
         return False

@@ -21,6 +21,7 @@ from functools import lru_cache
 from hashlib import blake2b
 from pathlib import Path
 
+from pulpo.descriptors import write_own
 from pulpo.system import abandon_in_children
 
 __all__ = ["SLOTS", "Doorbell", "Doorbells", "Ready"]
@@ -43,6 +44,7 @@ class Doorbells:
     def __init__(self, side: Path) -> None:
         self._prefix = str(side / _FIFO)
         self._fd = _open_bells(side)
+        self._own = os.fstat(self._fd)
         abandon_in_children(self)
 
     def ring(self, ready: Ready) -> None:
@@ -81,7 +83,7 @@ class Doorbells:
                 return
 
     def _ring(self, slot: int) -> bool:
-        os.pwrite(self._fd, _NOBODY, slot)
+        write_own(self._fd, self._own, _NOBODY, slot)
         try:
             fd = os.open(f"{self._prefix}{slot}", os.O_WRONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         except OSError:  # ENXIO: nobody reads there any more; ENOENT: never did
@@ -114,6 +116,7 @@ class Doorbell:
         except OSError:
             os.close(self._fifo)
             raise
+        self._own = os.fstat(self._fd)
         os.pwrite(self._fd, _NOBODY, slot)  # what a dead one may have left there
         abandon_in_children(self)
 
@@ -127,10 +130,10 @@ class Doorbell:
         names = tuple(queues)
         if names != self._queues:
             listed = b"".join(map(_hash, names[:_QUEUES])).ljust(_LIST, b"\0")
-            os.pwrite(self._fd, listed, SLOTS + self._slot * _LIST)
+            write_own(self._fd, self._own, listed, SLOTS + self._slot * _LIST)
             self._queues = names
             self._flag = _THESE if len(names) <= _QUEUES else _ANY
-        os.pwrite(self._fd, self._flag, self._slot)
+        write_own(self._fd, self._own, self._flag, self._slot)
 
     def silence(self) -> bool:
         """Stop the ringing; True if it rang."""
@@ -141,7 +144,7 @@ class Doorbell:
 
     def leave(self) -> bool:
         """Say that we wait no more; True if somebody has rung meanwhile."""
-        os.pwrite(self._fd, _NOBODY, self._slot)
+        write_own(self._fd, self._own, _NOBODY, self._slot)
         return self.silence()
 
     def close(self) -> None:

@@ -1,0 +1,23 @@
+"""Writing into a file of our own that somebody else may have closed behind our back.
+
+A handler can close every descriptor of its process. The next file that is opened then gets the
+number of one of ours, and what was meant for a lock file would go into the queue itself. Knows
+files and their numbers only.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+
+__all__ = ["write_own"]
+
+
+def write_own(fd: int, own: os.stat_result, data: bytes, at: int) -> None:
+    """Write at a place of the file that was `own` when it was opened as `fd`.
+
+    Raises `OSError` (EBADF), with nothing written, where the number is another file's by now.
+    """
+    if not os.path.samestat(os.fstat(fd), own):
+        raise OSError(errno.EBADF, "a descriptor of pulpo was closed by somebody else")
+    os.pwrite(fd, data, at)

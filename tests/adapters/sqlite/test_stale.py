@@ -1,0 +1,59 @@
+"""A handler has closed our descriptors: their numbers are other files' by now, and stay theirs."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from pulpo.adapters.sqlite.doorbells import Doorbell, Doorbells
+from pulpo.system import FairLock
+
+TEXT = b"SQLite format 3\0" + b"x" * 2_000
+
+
+@pytest.fixture
+def stranger(tmp_path: Path) -> Iterator[int]:
+    """The descriptor of a file that pulpo must not touch."""
+    path = tmp_path / "stranger"
+    path.write_bytes(TEXT)
+    fd = os.open(path, os.O_RDWR)
+    yield fd
+    assert os.pread(fd, 10_000, 0) == TEXT
+    os.close(fd)
+
+
+def test_the_lock_of_the_writers_leaves_no_mark_in_a_strangers_file(
+    tmp_path: Path, stranger: int
+) -> None:
+    lock = FairLock(tmp_path / "writer", lambda: None)
+    fcntl.flock(stranger, fcntl.LOCK_EX)  # so that the lock has to queue up
+    os.dup2(os.open(tmp_path / "stranger", os.O_RDWR), lock._fd)
+
+    with pytest.raises(OSError, match="closed by somebody else"):
+        lock.take(1.0)
+    lock.close()
+
+
+def test_a_doorbell_leaves_no_flag_in_a_strangers_file(tmp_path: Path, stranger: int) -> None:
+    bell = Doorbell(tmp_path, 0)
+    bell.listen(["default"])
+    os.dup2(stranger, bell._fd)
+
+    for speak in (bell.leave, lambda: bell.listen(["other"])):
+        with pytest.raises(OSError, match="closed by somebody else"):
+            speak()
+    bell.abandon()
+
+
+def test_a_publisher_that_rings_leaves_nothing_there_and_does_not_fail(
+    tmp_path: Path, stranger: int
+) -> None:
+    bells = Doorbells(tmp_path)
+    os.dup2(stranger, bells._fd)
+
+    bells.ring({"default": 3})
+    bells.close()
