@@ -95,11 +95,13 @@ class Job:
     `number` is the engine's own and may be reused after the job is gone. `queue`, `priority` and
     `ttr` are None where the engine does not say (beanstalkd's RESERVED gives only number and
     body): then the headers in the body do. `crashes` counts the runs that ended without a word, or
-    is None where asking costs a round trip. `token` belongs to the engine.
+    is None where asking costs a round trip. `id` is the pulpo id, None where only the body says it.
+    `token` belongs to the engine.
     """
 
     number: int
     body: bytes
+    id: JobId | None = None
     queue: str | None = None
     priority: int | None = None
     ttr: float | None = None

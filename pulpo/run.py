@@ -50,7 +50,7 @@ class Run:
         self.envelope = envelope
         self.job_type = job_type
         #: pulpo's id, the same over all runs: the key for handlers that must not act twice.
-        self.id: str = envelope.id or str(job.number)
+        self.id: str = envelope.id or job.id or str(job.number)
         #: The queue that the job was reserved from.
         self.queue: str = job.queue or envelope.queue
         #: Counts from 1: 1 + the failures so far.

@@ -174,6 +174,7 @@ class _Sandbox:
                 {
                     "number": job.number,
                     "body": job.body,
+                    "id": run.id,
                     "queue": run.queue,
                     "priority": run.priority,
                     "ttr": job.ttr,

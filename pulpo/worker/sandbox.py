@@ -52,6 +52,7 @@ def serve(load: Callable[[], WorkerParts], fd: int, *, log: str = "text") -> Non
         job = Job(
             number=facts["number"],
             body=facts["body"],
+            id=facts["id"],
             queue=facts["queue"],
             priority=facts["priority"],
             ttr=facts["ttr"],

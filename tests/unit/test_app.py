@@ -8,6 +8,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 
@@ -15,7 +16,7 @@ import pulpo
 from pulpo.clock import ManualClock
 from pulpo.connections import Connections
 from pulpo.errors import QueueFullError, UsageError, WrongTypeError
-from pulpo.job import Capabilities, JobState
+from pulpo.job import Capabilities, JobState, NewJob
 
 NOW = 1_800_000_000.0
 
@@ -469,3 +470,19 @@ def test_a_program_may_end_without_closing(tmp_path):
     )
 
     assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("url", ["memory://", "sqlite:///{}/queue.db"])
+def test_bytes_that_are_no_job_keep_the_id_that_their_queue_knows(url: str, tmp_path: Path) -> None:
+    app = pulpo.Pulpo(url.format(tmp_path))
+    adapter, admin = app.engine.adapter(), app.engine.admin()
+    adapter.put([NewJob(id="the-id-of-it", type="t", queue="default", body=b"\xc1")])
+
+    app.run_worker(burst=True)
+
+    (found,) = admin.peek(["the-id-of-it"])
+    assert found is not None
+    assert found.state is JobState.DELAYED  # to be tried again
+    adapter.close()
+    admin.close()
+    app.close()

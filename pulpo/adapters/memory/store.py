@@ -204,6 +204,7 @@ def _reserved(entry: Entry) -> Job:
     return Job(
         number=entry.number,
         body=entry.job.body,
+        id=entry.job.id,
         queue=entry.job.queue,
         priority=entry.job.priority,
         ttr=entry.job.ttr,

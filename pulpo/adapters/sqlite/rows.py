@@ -31,7 +31,7 @@ __all__ = [
 _ID = re.compile(r"[0-9a-f-]+", re.ASCII)
 
 # A ready job: number, queue, priority, ttr, crashes, body, and who has held it too long.
-Candidate = tuple[int, str, int, float, int, bytes, int]
+Candidate = tuple[int, str, int, float, int, bytes, int, str]
 Row = tuple[str, str, str, int, int, float | None, float | None, float, float | None, bytes]
 
 
@@ -136,11 +136,12 @@ def jobs_of(rows: Sequence[Candidate], fence: int) -> list[Job]:
         Job(
             number=number,
             body=body,
+            id=job_id,
             queue=queue,
             priority=priority,
             ttr=ttr,
             crashes=crashes,
             token=fence,
         )
-        for number, queue, priority, ttr, crashes, body, _ in rows
+        for number, queue, priority, ttr, crashes, body, _, job_id in rows
     ]

@@ -58,7 +58,7 @@ HOLDS = f"SELECT 1 FROM jobs {_HELD}"
 
 CLAIM = "UPDATE jobs SET state = 3, moment = ?, owner = ?, fence = ? WHERE number = ?"
 RENEW = "UPDATE jobs SET crashes = crashes - 1, state = 3, moment = ? WHERE number = ?"
-_SEEN = "j.number, j.queue, j.priority, j.ttr, j.crashes, j.body, j.owner"
+_SEEN = "j.number, j.queue, j.priority, j.ttr, j.crashes, j.body, j.owner, j.id"
 _ONE_QUEUE = f"""
 SELECT {_SEEN} FROM jobs AS j WHERE j.state = 0 AND j.queue = ?
 ORDER BY j.priority, j.number LIMIT ?
