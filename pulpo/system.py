@@ -338,6 +338,10 @@ class Waker:
         self._read.close()
         self._write.close()
 
+    def __del__(self) -> None:  # a forked child lets go of what it inherited without a word
+        with contextlib.suppress(AttributeError):  # no descriptor was left to make them
+            self.close()
+
 
 def die_with_parent() -> None:
     """Let the kernel kill this process when its parent dies, where it can (Linux, prctl(2))."""
