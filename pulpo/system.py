@@ -13,7 +13,6 @@ import os
 import resource
 import select
 import signal
-import socket
 import struct
 import sys
 import threading
@@ -301,30 +300,26 @@ def keep_for_ever(thing: object) -> None:
 
 
 class Waker:
-    """A doorbell: any thread or signal handler rings it, one thread waits for it.
-
-    Sockets, not a pipe: where a handler has closed all descriptors and a file was given the number,
-    send(2) fails, and write(2) would write into that file.
-    """
+    """A doorbell: any thread or signal handler rings it, one thread waits for it."""
 
     def __init__(self) -> None:
-        self._read, self._write = socket.socketpair()
-        self._read.setblocking(False)
-        self._write.setblocking(False)
+        self._read, self._write = (
+            os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else _plain_pipe()
+        )
 
     def fileno(self) -> int:
         """The descriptor that is readable once the bell has rung."""
-        return self._read.fileno()
+        return self._read
 
     def ring(self) -> None:
         """Ring; twice is once."""
-        with contextlib.suppress(OSError):  # full: it rings already; or closed
-            self._write.send(b"\0")
+        with contextlib.suppress(BlockingIOError, OSError):  # full: it rings already; or closed
+            os.write(self._write, b"\0")
 
     def silence(self) -> bool:
         """Stop the ringing; True if it rang."""
         try:
-            return bool(self._read.recv(4096))
+            return bool(os.read(self._read, 4096))
         except BlockingIOError:
             return False
 
@@ -335,12 +330,17 @@ class Waker:
 
     def close(self) -> None:
         """Take the bell away; twice is once."""
-        self._read.close()
-        self._write.close()
+        if self._read >= 0:
+            os.close(self._read)
+            os.close(self._write)
+            self._read = self._write = -1
 
-    def __del__(self) -> None:  # a forked child lets go of what it inherited without a word
-        with contextlib.suppress(AttributeError):  # no descriptor was left to make them
-            self.close()
+
+def _plain_pipe() -> tuple[int, int]:
+    ends = os.pipe()
+    for end in ends:
+        os.set_blocking(end, False)
+    return ends
 
 
 def die_with_parent() -> None:
