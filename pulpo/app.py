@@ -7,7 +7,6 @@ What is written on the wire is decided in `pulpo.publishing`, what a job functio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack, overload
 
@@ -25,7 +24,7 @@ from pulpo.options import JobOptions, check_known
 from pulpo.publishing import JobRef, check_message, check_messages, new_job, put
 from pulpo.queue_url import mask
 from pulpo.registry import JobType, Registry
-from pulpo.run import CURRENT
+from pulpo.run import CURRENT, Run
 
 if TYPE_CHECKING:
     from typing import Self
@@ -35,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Pulpo"]
 
-_UNLIMITED = nullcontext()
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -160,7 +158,8 @@ class Pulpo:
         `QueueUnavailableError` when the job is certainly not queued; `PublishUncertainError` when
         no answer came: publishing the same message again is safe.
         """
-        return self._put([self._new_job(check_message(message))])[0]
+        run = CURRENT.get(None)
+        return self._put([self._new_job(check_message(message), run)], run)[0]
 
     def publish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Publish messages in one round trip; returns their references in order.
@@ -168,8 +167,9 @@ class Pulpo:
         A wrong message is refused before anything is put. If the queue did not accept some of
         them, raises the first one's error; its `results` say what became of each.
         """
-        jobs = [self._new_job(message) for message in check_messages(messages)]
-        return self._put(jobs) if jobs else []
+        run = CURRENT.get(None)
+        jobs = [self._new_job(message, run) for message in check_messages(messages)]
+        return self._put(jobs, run) if jobs else []
 
     async def apublish(self, message: Message) -> JobRef:
         """Like `publish`; the event loop goes on meanwhile.
@@ -177,18 +177,20 @@ class Pulpo:
         All event loops of a process share one connection and its thread. A wait that is cancelled
         may have published.
         """
-        jobs = [self._new_job(check_message(message))]
+        jobs = [self._new_job(check_message(message), CURRENT.get(None))]
         return (await self._connections().call(lambda adapter: put(adapter, jobs)))[0]
 
     async def apublish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Like `publish_many`; the event loop goes on meanwhile."""
-        jobs = [self._new_job(message) for message in check_messages(messages)]
+        run = CURRENT.get(None)
+        jobs = [self._new_job(message, run) for message in check_messages(messages)]
         return await self._connections().call(lambda adapter: put(adapter, jobs)) if jobs else []
 
-    def _put(self, jobs: list[NewJob]) -> list[JobRef]:
-        run = CURRENT.get(None)
+    def _put(self, jobs: list[NewJob], run: Run | None) -> list[JobRef]:
+        if run is None or run.shield is None:
+            return put(self._connections().adapter(), jobs)
         # A handler's time limit must not strike while a command is half written.
-        with (run and run.shield) or _UNLIMITED:
+        with run.shield:
             return put(self._connections().adapter(), jobs)
 
     def run_worker(self, *, burst: bool = False, **limits: Unpack[WorkerLimits]) -> bool:
@@ -214,8 +216,10 @@ class Pulpo:
         parts = WorkerParts(self.engine, self._registry, self.codec, shown_url=self.shown_url)
         return EmbeddedWorker.of(parts, self._clock, burst=burst, limits=limits)
 
-    def _new_job(self, message: Message) -> NewJob:
-        return new_job(message, self.codec, self._find, self._clock.wall(), _depth())
+    def _new_job(self, message: Message, run: Run | None) -> NewJob:
+        # How many jobs stand above it: one more than above the job whose run publishes it.
+        depth = run.envelope.depth + 1 if run else 0
+        return new_job(message, self.codec, self._find, self._clock.wall(), depth)
 
     def _find(self, type: str) -> JobType | None:
         found = self._registry.find(type)
@@ -240,9 +244,3 @@ class Pulpo:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _depth() -> int:
-    """Return how many jobs stand above one that is published here and now."""
-    run = CURRENT.get(None)
-    return run.envelope.depth + 1 if run else 0

@@ -26,6 +26,8 @@ def seconds(value: Duration, name: str = "duration", *, at_most: float = math.in
 
     Takes a number of seconds, a `timedelta`, or text such as `"90s"`, `"5m"`, `"2h30m"`, `"3d"`.
     """
+    if type(value) is float and 0.0 <= value <= at_most and value != math.inf:
+        return value
     result = _raw_seconds(value, name)
     if not 0 <= result <= at_most:  # NaN fails this comparison too
         allowed = "0 or more" if at_most == math.inf else f"0 to {as_text(at_most)}"

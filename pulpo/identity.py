@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import re
 import time
+from functools import lru_cache
 
 from pulpo.errors import UsageError, WrongTypeError
 
@@ -41,12 +42,18 @@ def check_queue(name: object) -> str:
     """Return the queue name, or say what is wrong with it."""
     if not isinstance(name, str):
         raise WrongTypeError(f"queue must be text: {name!r}")
-    if not _QUEUE.fullmatch(name):
+    if not _is_queue(name):
         raise UsageError(
             "queue must be 1 to 200 of A-Z a-z 0-9 _ . + / ; $ ( ) - and start with a letter "
             f"or digit: {name!r}"
         )
     return name
+
+
+@lru_cache(maxsize=1_024)
+def _is_queue(name: str) -> bool:
+    # The same few in every job.
+    return _QUEUE.fullmatch(name) is not None
 
 
 def check_type(name: object) -> str:
@@ -60,6 +67,8 @@ def check_type(name: object) -> str:
 
 def check_priority(value: object) -> int:
     """Return the priority, or say what is wrong with it; lower is more urgent."""
+    if type(value) is int and 0 <= value <= MAX_PRIORITY:
+        return value
     if isinstance(value, bool) or not isinstance(value, int):
         raise WrongTypeError(f"priority must be a whole number: {value!r}")
     if not 0 <= value <= MAX_PRIORITY:
@@ -79,19 +88,33 @@ def check_id(value: object) -> str:
 def new_id() -> str:
     """Return a new job id: a UUIDv7 (RFC 9562, section 5.7), as text."""
     # Straight from the kernel each time: a forked child must never repeat its parent's ids.
-    return _id(f"{time.time_ns() // 1_000_000:012x}", os.urandom(10).hex())
+    random = os.urandom(10).hex()
+    return f"{_stamp()}{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[8:]}"
 
 
 def new_ids(count: int) -> list[str]:
     """Return job ids, all of this millisecond, from one read of the random source."""
-    random = os.urandom(10 * count).hex()
-    stamp = f"{time.time_ns() // 1_000_000:012x}"
-    return [_id(stamp, random[start : start + 20]) for start in range(0, 20 * count, 20)]
+    random, stamp = os.urandom(10 * count).hex(), _stamp()
+    return [
+        f"{stamp}{random[at : at + 3]}-{_VARIANT[random[at + 3]]}"
+        f"{random[at + 4 : at + 7]}-{random[at + 8 : at + 20]}"
+        for at in range(0, 20 * count, 20)
+    ]
 
 
-def _id(stamp: str, random: str) -> str:
-    variant = "89ab"[int(random[3], 16) & 3]
-    return f"{stamp[:8]}-{stamp[8:]}-7{random[:3]}-{variant}{random[4:7]}-{random[8:]}"
+# The two bits that say RFC 9562, over any hexadecimal digit.
+_VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
+
+
+def _stamp() -> str:
+    return _stamp_of(time.time_ns() // 1_000_000)
+
+
+@lru_cache(maxsize=1)
+def _stamp_of(millisecond: int) -> str:
+    # Many jobs are made within one.
+    text = f"{millisecond:012x}"
+    return f"{text[:8]}-{text[8:]}-7"
 
 
 def published_at(id: str) -> float | None:

@@ -108,7 +108,8 @@ def new_job(
         headers["ttr"] = ttr
     if expires is not None:
         headers["expires"] = expires
-    _add_rules(headers, message)
+    if message.retries is not None or message.timeout is not None or message.backoff is not None:
+        _add_rules(headers, message)
     if message.headers:
         headers.update(message.headers)
     delay = 0.0 if message.delay is None else seconds(message.delay, "delay")

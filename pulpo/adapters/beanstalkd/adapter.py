@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import lru_cache
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.handing_back import hand_back, hand_back_all, release_unheard
@@ -30,6 +31,17 @@ __all__ = ["BeanstalkdAdapter"]
 _FRESH = 0.1
 # How long a job may lie here that arrived while there was no room for it.
 _LONGEST_STASH = 0.02
+
+
+@lru_cache(maxsize=4)
+def _capabilities(max_body: int) -> Capabilities:
+    return Capabilities(
+        engine="beanstalkd",
+        max_body=max_body,
+        delay_unit=1.0,
+        keeps_pause=False,
+        counts_crashes=False,
+    )
 
 
 class BeanstalkdAdapter:
@@ -58,13 +70,7 @@ class BeanstalkdAdapter:
         """What this server can do; asks it for its largest job."""
         self._check()
         link = self._board.links[0] if self._board.links else self._board.open()
-        return Capabilities(
-            engine="beanstalkd",
-            max_body=link.max_body,
-            delay_unit=1.0,
-            keeps_pause=False,
-            counts_crashes=False,
-        )
+        return _capabilities(link.max_body)
 
     def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
         """Put jobs; see `pulpo.adapter.QueueAdapter`."""
@@ -74,22 +80,21 @@ class BeanstalkdAdapter:
         if not jobs:
             return []
         link = self._fresh_link()
-        results: list[JobId | QueueError] = [too_big(job, link.max_body) or "" for job in jobs]
-        fitting = [job for job, result in zip(jobs, results, strict=True) if result == ""]
+        largest = link.max_body
+        fitting = [job for job in jobs if len(job.body) <= largest]
         try:
-            answers = iter(
-                put_jobs(link, fitting, self._clock, patience=self._reply_timeout)
-                if fitting
-                else ()
-            )
+            answers = put_jobs(link, fitting, self._clock, patience=self._reply_timeout)
         finally:
             if link.broken:
                 self._board.drop(link)
-        for index, job in enumerate(jobs):
-            if results[index] == "":
-                answer = next(answers)
-                results[index] = answer if isinstance(answer, QueueError) else job.id
-        return results
+        told = [
+            answer if isinstance(answer, QueueError) else job.id
+            for job, answer in zip(fitting, answers, strict=True)
+        ]
+        if len(told) == len(jobs):
+            return told
+        rest = iter(told)
+        return [too_big(job, largest) or next(rest) for job in jobs]
 
     def exchange(
         self,

@@ -54,27 +54,30 @@ def _number(value: int, name: str) -> int:
 
 def _small(value: int, name: str) -> int:
     if type(value) is not int or not 0 <= value <= LONGEST:
-        raise ProtocolError(f"{name} must be 0 to {LONGEST}: {value!r}")
+        raise _not_small(value, name)
     return value
+
+
+def _not_small(value: object, name: str) -> ProtocolError:
+    return ProtocolError(f"{name} must be 0 to {LONGEST}: {value!r}")
 
 
 def whole_delay(job: NewJob, now: float) -> int:
     """Return the delay of a job in whole seconds, rounded up, never early; `now` is wall time."""
+    if job.at is None and job.delay == 0:
+        return 0
     delay = job.delay if job.at is None else max(job.delay, job.at - now)
     return min(math.ceil(max(delay, 0)), LONGEST)
 
 
 def put(job: NewJob, *, delay: int) -> bytes:
     """Return a put for the queue in use."""
+    priority, body = job.priority, job.body
     ttr = min(max(math.ceil(job.ttr), 1), LONGEST)
-    body = job.body
-    return b"put %d %d %d %d\r\n%b\r\n" % (
-        _small(job.priority, "priority"),
-        _small(delay, "delay"),
-        ttr,
-        len(body),
-        body,
-    )
+    for value, name in ((priority, "priority"), (delay, "delay")):
+        if type(value) is not int or not 0 <= value <= LONGEST:
+            raise _not_small(value, name)
+    return b"put %d %d %d %d\r\n%b\r\n" % (priority, delay, ttr, len(body), body)
 
 
 def use(queue: str) -> bytes:

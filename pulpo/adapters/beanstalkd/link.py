@@ -143,15 +143,19 @@ class Link:
         """
         if timeout > 0:
             self._beat()
+        replies: list[Reply] = []
         try:
             data = self._read(timeout)
             if data is None:
-                return []
+                return replies
             if not data:
                 raise ProtocolError("beanstalkd closed the connection")
             self._buffer = self._buffer + data if self._buffer else data
-            return self._complete()
+            self._read_replies(replies)
+            return replies
         except BaseException as error:
+            # Nobody will read these: what they were for is as open as it was.
+            self.awaited.extendleft(reply.awaited for reply in reversed(replies))
             # An exception from a signal handler as well: after it nobody knows where a reply ends.
             self.close()
             if isinstance(error, QueueError) or not isinstance(error, Exception):
@@ -188,16 +192,6 @@ class Link:
         pending = self.sock.pending()  # type: ignore[attr-defined]
         ready = pending or self._poll.poll(max(timeout, 0) * 1000)
         return self.sock.recv(_CHUNK) if ready else None
-
-    def _complete(self) -> list[Reply]:
-        replies: list[Reply] = []
-        try:
-            self._read_replies(replies)
-        except BaseException:
-            # Nobody will read these: what they were for is as open as it was.
-            self.awaited.extendleft(reply.awaited for reply in reversed(replies))
-            raise
-        return replies
 
     def _read_replies(self, replies: list[Reply]) -> None:
         buffer, start, awaited = self._buffer, 0, self.awaited

@@ -25,6 +25,7 @@ __all__ = ["BURY_DELAY", "put_jobs"]
 # A server stops reading while it cannot write: what is under way at once stays below what both
 # socket buffers take, or two blocked ends would wait for each other.
 _MOST_COMMANDS, _MOST_BYTES = 1_000, 1_000_000
+_PUT, _NAME = Awaited(Kind.PUT), Awaited(Kind.NAME)
 # The copy of a job that is about to be buried waits so long, in case we die before it is.
 BURY_DELAY = 600
 
@@ -80,11 +81,11 @@ def _next_batch(
             break
         if job.queue != used:
             orders.append(commands.use(job.queue))
-            awaited.append(Awaited(Kind.NAME))
+            awaited.append(_NAME)
             used = job.queue
         delay = commands.whole_delay(job, now) if delays is None else delays[index]
         orders.append(commands.put(job, delay=delay))
-        awaited.append(Awaited(Kind.PUT))
+        awaited.append(_PUT)
         batch.append(job)
         size += len(job.body)
     link.used = used

@@ -102,6 +102,8 @@ class Switchboard:
 
     def ready_link(self) -> Link:
         """Return a link that takes commands now, the fullest first; opens one if there is none."""
+        if len(self.links) == 1 and not (self.links[0].awaited or self.links[0].waiting):
+            return self.links[0]
         ready = [link for link in self.links if not link.waiting and not link.awaited]
         return max(ready, key=lambda link: len(link.held)) if ready else self.open()
 
