@@ -67,6 +67,10 @@ class Arguments:
         Nothing at all stands for no arguments, so that any language can ask for a job that needs
         none. Raises `WrongTypeError` where the body does not fit this code's signature.
         """
+        # Nearly always; the names that are known here are text.
+        plain = type(body) is dict and not self._paired and self._names.issuperset(body)
+        if plain and self._required.issubset(body):  # type: ignore[arg-type]  # a dict
+            return (), body  # type: ignore[return-value]
         args, kwargs = self._parts(body)
         if self._paired or args or not self._fits(kwargs):
             self._check(args, kwargs)

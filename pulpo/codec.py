@@ -58,12 +58,9 @@ class Codec:
 
     def __init__(self, keys: Sequence[bytes] = ()) -> None:
         self._keys = tuple(keys)
+        #: Whether jobs are signed, and none is trusted that is not.
+        self.signs = bool(keys)
         self._local = threading.local()
-
-    @property
-    def signs(self) -> bool:
-        """Whether jobs are signed, and none is trusted that is not."""
-        return bool(self._keys)
 
     def encode(self, headers: Mapping[str, object], body: object) -> bytes:
         """Return the bytes of an envelope; raises `EncodeError` naming the value it can't take."""

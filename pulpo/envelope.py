@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from pulpo.errors import DecodeError
-from pulpo.identity import MAX_PRIORITY, NORMAL, check_id, check_queue, check_type
+from pulpo.identity import MAX_PRIORITY, NORMAL, check_queue, check_type, is_id
 from pulpo.message import CONTROL_HEADERS, Message
 
 __all__ = ["DEFAULT_QUEUE", "DEFAULT_TTR", "UNDECODABLE", "Envelope"]
@@ -141,7 +141,7 @@ def _passes(check: Callable[[object], object], value: object) -> bool:
 
 _CONTROL: dict[str, Callable[[object], bool]] = {
     "type": lambda value: type(value) is str and _is_known_type(value),
-    "id": lambda value: _passes(check_id, value),
+    "id": lambda value: type(value) is str and is_id(value),
     "queue": lambda value: _passes(check_queue, value),
     "priority": lambda value: type(value) is int and 0 <= value <= MAX_PRIORITY,
     "ttr": lambda value: type(value) in (int, float) and 0 < value <= 86_400,  # type: ignore[operator]

@@ -21,6 +21,7 @@ __all__ = [
     "check_priority",
     "check_queue",
     "check_type",
+    "is_id",
     "new_id",
     "new_ids",
     "published_at",
@@ -80,9 +81,14 @@ def check_id(value: object) -> str:
     """Return the job id, or say what is wrong with it."""
     if not isinstance(value, str):
         raise WrongTypeError(f"id must be text: {value!r}")
-    if not _ID.fullmatch(value):
+    if not is_id(value):
         raise UsageError(f"id must be 1 to 64 printable ASCII characters: {value!r}")
     return value
+
+
+def is_id(text: str) -> bool:
+    """Tell whether text can be a job id."""
+    return _ID.fullmatch(text) is not None
 
 
 def new_id() -> str:

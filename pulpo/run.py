@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from threading import Lock
+from typing import Any
 
 from pulpo.envelope import Envelope
 from pulpo.errors import UsageError
@@ -46,15 +47,16 @@ class Run:
     )
 
     def __init__(self, job: Job, envelope: Envelope, job_type: JobType) -> None:
+        headers: Mapping[str, Any] = envelope.headers  # checked when they were decoded
         self.job = job
         self.envelope = envelope
         self.job_type = job_type
         #: pulpo's id, the same over all runs: the key for handlers that must not act twice.
-        self.id: str = envelope.id or job.id or str(job.number)
+        self.id: str = headers.get("id") or job.id or str(job.number)
         #: The queue that the job was reserved from.
         self.queue: str = job.queue or envelope.queue
         #: Counts from 1: 1 + the failures so far.
-        self.attempt: int = 1 + envelope.failures
+        self.attempt: int = 1 + headers.get("failures", 0)
         #: True while the lease is lost, or not confirmed: somebody else may run this job now.
         self.lost = False
         #: True once the queue has said that the lease is lost.

@@ -61,12 +61,13 @@ class Intake:
         plain: list[Run] = []
         coroutines: list[Run] = []
         plain_room, async_room = self._room.left()
+        begin = self._watch.begin
         isolation = self._isolation
         suspects = self._suspicion.among(jobs, engine, now) if isolation is not None else ()
         run: Run | None = None
         for job in jobs:
             run, verdict = open_job(job, codec, registry, now=wall, spread=spread)
-            self._watch.begin(run, now)
+            begin(run, now)
             if isolation is not None and job.number in suspects:
                 # A thread of ours waits for it, so a suspect takes a slot like any other job.
                 isolation.take(run, engine.delay_unit)

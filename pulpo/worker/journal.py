@@ -17,7 +17,7 @@ from typing import TextIO
 from pulpo.clock import Clock
 from pulpo.duration import as_text
 from pulpo.run import CURRENT, Run
-from pulpo.worker.decide import Ending, Verdict
+from pulpo.worker.decide import SUCCESS, Ending, Verdict
 
 __all__ = ["Journal", "log_format"]
 
@@ -69,13 +69,20 @@ class Journal:
 
 
 def _outcome_as_text(now: str, run: Run, verdict: Verdict, seconds: float) -> str:
-    ending = verdict.ending.value
     # Types, ids and queues hold printable characters only: they were checked when decoded.
     line = (
-        f"{now} {_LEVELS.get(ending, 'INFO'):<7} {ending:<9} {run.type} id={run.id} "
+        f"{now} {_SUCCESS if verdict is SUCCESS else _head(verdict)} {run.type} id={run.id} "
         f"queue={run.queue} attempt={run.attempt} {as_text(seconds)}"
     )
     return f"{line} - {escape(verdict.reason)}\n" if verdict.reason else f"{line}\n"
+
+
+def _head(verdict: Verdict) -> str:
+    ending = verdict.ending.value
+    return f"{_LEVELS.get(ending, 'INFO'):<7} {ending:<9}"
+
+
+_SUCCESS = _head(SUCCESS)  # nearly always
 
 
 def _outcome_as_json(now: str, run: Run, verdict: Verdict, seconds: float) -> str:

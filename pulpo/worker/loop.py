@@ -20,7 +20,7 @@ from pulpo.job import Capabilities, Job
 from pulpo.run import Run
 from pulpo.system import SharedMoment
 from pulpo.worker.coroutines import CoroutinePool
-from pulpo.worker.decide import RELEASED, Raised, Verdict, decide
+from pulpo.worker.decide import RELEASED, SUCCESS, Raised, Verdict, decide
 from pulpo.worker.drift import Drift
 from pulpo.worker.execute import Finished
 from pulpo.worker.groups import GroupRow
@@ -182,7 +182,11 @@ class Worker:
         run, result, ended = finished
         if not self._watch.is_held(run):
             return
-        verdict = _verdict(run, self._watch.seen_through(run, result), self._engine.delay_unit)
+        if result is None:  # nearly always
+            verdict = SUCCESS
+        else:
+            result = self._watch.seen_through(run, result)
+            verdict = _verdict(run, result, self._engine.delay_unit)
         self._settling.judge(run, verdict, ended - run.started if run.started else 0.0)
 
     def _look_after_running(self) -> None:
