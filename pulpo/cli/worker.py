@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import gc
+import importlib
 import os
 import sys
 from functools import partial
@@ -26,6 +28,16 @@ WORKER_URL = "_PULPO_WORKER_URL"  # for our own children, not a setting
 def _cores() -> int:
     # What this process may use: a container or taskset may allow fewer than the machine has.
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _share() -> None:
+    """Import what every process is going to need, once: they share its memory then.
+
+    And keep the garbage collector away from it, whose marks would make a copy of each page.
+    """
+    importlib.import_module("pulpo.function")  # with wrapt, the largest of them
+    gc.collect()
+    gc.freeze()
 
 
 @click.command()
@@ -130,6 +142,7 @@ def worker(
     if target.url is not None:
         # For the processes of suspects: as an argument, everybody who lists processes would see it.
         os.environ[WORKER_URL] = target.url
+    _share()
     # By name, not as a closure: a supervisor that spawns its processes has to pickle it.
     load = partial(load_parts, tuple(modules), target.url)
     return supervise(load, settings, processes=processes or _cores())
