@@ -308,7 +308,7 @@ def test_a_clock_that_runs_away_is_a_fault(tmp_path: Path) -> None:
 def test_a_job_from_the_future_says_that_a_producers_clock_is_ahead(
     server: Beanstalkd, ahead: float, said: str
 ) -> None:
-    made = identity._id(f"{int((SystemClock.wall() + ahead) * 1_000):012x}", "0" * 20)
+    made = identity._stamp_of(int((SystemClock.wall() + ahead) * 1_000)) + "000-8000-000000000000"
     with closing(open_engine(server.url).adapter()) as adapter:
         put(adapter, new(b'{"type": "a", "headers": {"id": "%b"}}' % made.encode()))
 

@@ -30,6 +30,10 @@ _LONGEST_LINE = 512
 _CHUNK = 262_144
 _TIMEVAL = struct.Struct("@ll")
 _WITH_BODY = (b"RESERVED ", b"FOUND ", b"OK ")
+# A server that is killed while it writes a job into its log comes back with zeros for what was not
+# written, the line end included. To take that for odd bytes would be to close the connection, which
+# makes the job ready, and to be given it again, for ever.
+_ENDS = (b"\r\n", b"\0\0")
 _announced = re.compile(rb"(?:OK|(?:RESERVED|FOUND) \d{1,19}) (\d{1,10})").fullmatch
 
 
@@ -81,6 +85,8 @@ class Link:
         self.held: dict[int, Job] = {}
         self.awaited: deque[Awaited] = deque()
         self.waiting = False
+        # How many of the last commands are polls asked ahead: nobody waits for their answers yet.
+        self.ahead = 0
         self.watched: tuple[str, ...] = ("default",)
         self.used = "default"
         # The number of the last job that was put here: a server counts upwards.
@@ -207,7 +213,7 @@ class Link:
                 stop = following + self._size(line)
                 if len(buffer) < stop + 2:
                     break
-                if buffer[stop : stop + 2] != b"\r\n":
+                if buffer[stop : stop + 2] not in _ENDS:
                     raise ProtocolError(f"data of another size than announced: {line!r}")
                 data, following = buffer[following:stop], stop + 2
             replies.append(Reply(awaited.popleft(), line, data))

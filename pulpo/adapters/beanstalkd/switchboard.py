@@ -25,6 +25,8 @@ __all__ = ["PATIENCE", "Flight", "Switchboard"]
 PATIENCE = 1.0
 # How long a server may say nothing at all, on a link without and with jobs.
 SILENCE, SILENCE_WITH_JOBS = 5.0, 60.0
+# A server, or something between, that breaks every connection is not asked again without a pause.
+_ODD_ENDS, _ODD_TIME = 8, 1.0
 
 _DONE = {
     Kind.DELETE: b"DELETED",
@@ -51,10 +53,14 @@ _arrivals = itertools.count(1)
 
 
 class Flight:
-    """Commands that go out together, for each link one write."""
+    """Commands that go out together, for each link one write.
+
+    The last `ahead[link]` of a link are polls whose answers need not be waited for.
+    """
 
     def __init__(self) -> None:
         self.orders: dict[Link, tuple[list[bytes], list[Awaited]]] = {}
+        self.ahead: dict[Link, int] = {}
 
     def add(self, link: Link, command: bytes, awaited: Awaited) -> None:
         """Append a command and what its reply is for."""
@@ -90,6 +96,11 @@ class Switchboard:
         self._holder: dict[int, Link] = {}
         self.doubts: set[int] = set()
         self.strangers: list[tuple[Link, int]] = []
+        # When connections have broken in the middle, and why the last one did.
+        self._odd: deque[float] = deque(maxlen=_ODD_ENDS)
+        self._why = ""
+        #: Polls that were answered with a job, and without one, since somebody asked.
+        self.hits = self.misses = 0
 
     def holder(self, number: int) -> Link | None:
         """Return the link that holds a job."""
@@ -100,15 +111,33 @@ class Switchboard:
         running = self.running.get(job.number)
         return running is not None and running.token != job.token
 
+    @property
+    def ahead(self) -> int:
+        """How many polls were asked ahead and are not answered yet."""
+        return sum(link.ahead for link in self.links)
+
+    def land(self, *, but: int = 0) -> None:
+        """Wait for the answers to what was asked ahead, `but` the last ones of each link."""
+        for link in tuple(self.links):
+            if link.ahead > but:
+                self._read(link, PATIENCE, [], but)
+
     def ready_link(self) -> Link:
         """Return a link that takes commands now, the fullest first; opens one if there is none."""
+        self.land()
         if len(self.links) == 1 and not (self.links[0].awaited or self.links[0].waiting):
             return self.links[0]
         ready = [link for link in self.links if not link.waiting and not link.awaited]
         return max(ready, key=lambda link: len(link.held)) if ready else self.open()
 
     def open(self) -> Link:
-        """Open one more link; raises `QueueUnavailableError`."""
+        """Open one more link; raises `QueueUnavailableError`, also where too many have broken."""
+        now = self._clock.monotonic()
+        if len(self._odd) == _ODD_ENDS and now - self._odd[0] < _ODD_TIME:
+            raise QueueUnavailableError(
+                f"{_ODD_ENDS} connections within {_ODD_TIME:g}s have ended in the middle of a "
+                f"reply, the last one because {self._why}"
+            )
         link = self._open_link()
         self.links.append(link)
         return link
@@ -116,17 +145,19 @@ class Switchboard:
     def fly(self, flight: Flight, *, patience: float = PATIENCE) -> list[Reply]:
         """Send a flight and read its replies; return those that are not about who holds what.
 
-        A link that breaks on the way is dropped; its replies are missing then.
+        What was asked ahead is answered later. A link that breaks on the way is dropped; its
+        replies are missing then.
         """
         others: list[Reply] = []
         for link, (orders, awaited) in flight.orders.items():
+            link.ahead = 0
             try:
                 link.send(orders, awaited)
             except QueueError:
                 link.awaited.extend(awaited)
                 self.drop(link)
         for link in flight.orders:
-            self._read(link, patience, others)
+            self._read(link, patience, others, flight.ahead.get(link, 0))
         return others
 
     def receive(self, *links: Link) -> None:
@@ -184,12 +215,13 @@ class Switchboard:
             link.close()
         self.links.clear()
 
-    def _read(self, link: Link, patience: float, others: list[Reply]) -> None:
+    def _read(self, link: Link, patience: float, others: list[Reply], ahead: int = 0) -> None:
+        """Read until only `ahead` replies are awaited, or nothing comes any more."""
         deadline = self._clock.monotonic() + patience
         replies: list[Reply] = []
         reply: Reply | None = None
         try:
-            while link.awaited and not link.broken:
+            while len(link.awaited) > ahead and not link.broken:
                 if len(link.awaited) == 1 and link.awaited[0].kind is Kind.WAIT and patience:
                     return
                 left = deadline - self._clock.monotonic() if patience else 0.0
@@ -200,12 +232,16 @@ class Switchboard:
                 if replies:
                     link.silent_since = None
                 elif left <= 0:
+                    link.ahead = 0 if patience else min(link.ahead, len(link.awaited))
                     if _is_dead(link, self._clock.monotonic()):
                         self.drop(link)
                     return
-        except ProtocolError:
+            link.ahead = len(link.awaited)
+        except ProtocolError as error:
             _leave_open(link, replies, reply)
             self.drop(link)
+            self._odd.append(self._clock.monotonic())
+            self._why = str(error)
 
     def _take_in(self, link: Link, reply: Reply, others: list[Reply]) -> None:
         kind, number = reply.awaited
@@ -213,8 +249,11 @@ class Switchboard:
             if kind is Kind.WAIT:
                 link.waiting = False
             if reply.data is not None and reply.line.startswith(b"RESERVED "):
+                self.hits += 1
                 self._arrive(link, int(reply.line.split()[1]), reply.data)
-            elif reply.line not in _EMPTY:
+            elif reply.line in _EMPTY:
+                self.misses += 1
+            else:
                 raise _odd(link, reply)
             return
         done = _DONE.get(kind)

@@ -50,6 +50,14 @@ def test_replies_are_the_same_however_their_bytes_arrive(cuts: list[int]) -> Non
         assert (link.broken, link.busy) == (False, False)
 
 
+def test_a_job_that_a_killed_server_has_written_in_part_is_one_with_zeros_at_its_end() -> None:
+    with line(Kind.RESERVE, Kind.PEEK, Kind.DELETE) as (link, server):
+        server.sendall(b"RESERVED 7 4\r\nab\0\0\0\0FOUND 7 4\r\nab\0\0\0\0DELETED\r\n")
+
+        assert [reply.data for reply in link.receive(0)] == [b"ab\0\0", b"ab\0\0", None]
+        assert not link.broken
+
+
 @pytest.mark.parametrize(
     "said",
     [
