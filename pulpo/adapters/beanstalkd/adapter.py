@@ -6,6 +6,7 @@ told by its neighbours.
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -113,12 +114,15 @@ class BeanstalkdAdapter:
         self._settling.prepare(settlements)
         flight = Flight()
         self._settling.add_to(flight, settlements)
-        room = 0 if self._is_full() else limit - len(board.arrived)
+        room = 0 if self._is_full() else limit - len(board.arrived) - board.ahead
         if room > 0:
             self._reserving.add_to(flight, queues, limit=room, timeout=timeout)
-        before = len(board.arrived)
         board.fly(flight)
-        self._reserving.learn(len(board.arrived) - before)
+        if limit and not board.arrived and board.ahead:
+            # The first half of them to go on with; the other half comes while those run.
+            board.land(but=board.ahead // 2)
+            if not board.arrived:
+                board.land()
         results = self._settling.results(settlements)
         try:
             self._wait(queues, limit=limit, timeout=timeout, polled=room > 0)
@@ -126,6 +130,8 @@ class BeanstalkdAdapter:
             if not settlements and not board.arrived:
                 raise
             # What was settled must be told: asked a second time, nobody would know the answer.
+        if flight.ahead:
+            limit = min(limit, max(math.ceil((len(board.arrived) + board.ahead) / 2), 1))
         return results, self._deliver(limit)
 
     def _wait(self, queues: Sequence[str], *, limit: int, timeout: float, polled: bool) -> None:
@@ -142,6 +148,7 @@ class BeanstalkdAdapter:
         self._check()
         board = self._board
         board.receive()
+        board.land()
         reclaim(board)
         board.touched.clear()
         flight = Flight()
@@ -170,7 +177,11 @@ class BeanstalkdAdapter:
         a word. Their answers are not waited for: the second run shall not begin beside this one.
         """
         self._check()
-        release_unheard(self._board, [job for job in jobs if not self._board.runs_anew(job)])
+        board = self._board
+        board.land()
+        # What has arrived and was not asked for yet has no run that could have said a word.
+        ours = [job for job in jobs if not board.runs_anew(job)]
+        release_unheard(board, [*ours, *board.arrived])
 
     def wake(self) -> None:
         """Let a waiting exchange return; any thread."""
@@ -181,6 +192,7 @@ class BeanstalkdAdapter:
         if not self._closed:
             self._closed = True
             if self._pid == os.getpid():
+                self._board.land()
                 hand_back_all(self._board)
                 self._board.close()
             self._waker.close()
@@ -217,15 +229,15 @@ class BeanstalkdAdapter:
             job = arrived.popleft()
             (undescribed if is_foreign(job) else jobs).append(job)
         arrived.extend(undescribed)
-        self._watch_stash()
+        self._watch_stash(moves=bool(jobs))
         return jobs
 
-    def _watch_stash(self) -> None:
+    def _watch_stash(self, *, moves: bool) -> None:
         if not self._board.arrived:
             self._stashed_since = None
             return
         now = self._clock.monotonic()
-        if self._stashed_since is None:
+        if self._stashed_since is None or moves:
             self._stashed_since = now
         elif now - self._stashed_since > _LONGEST_STASH:
             hand_back(self._board, list(self._board.arrived))

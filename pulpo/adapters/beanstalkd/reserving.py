@@ -29,6 +29,10 @@ _AT_ONCE = 0.0005
 _TOO_SHORT = 0.1
 # A wait of less than this leaves its reserve standing when it ends.
 _SHORT_WAIT = 0.5
+# With so many settlements in one flight jobs are short, and come in a row: the server looks for the
+# next ones while the last ones run.
+_IN_A_ROW = 8
+_POLLED = Awaited(Kind.RESERVE)
 # The server gives a job to a waiting connection in the moment of its put.
 _ON_ITS_WAY = 0.003
 
@@ -41,11 +45,10 @@ class Reserving:
         self._waker = waker
         self._clock = clock
         self._depth = 1
-        self._asked = 0
 
     def add_to(self, flight: Flight, queues: Sequence[str], *, limit: int, timeout: float) -> None:
         """Add reserves to a flight; where nothing is expected, one that waits."""
-        self._asked = 0
+        self._learn()
         if limit <= 0:
             return
         if self._waiting_link(queues) is not None and timeout > 0:
@@ -54,19 +57,25 @@ class Reserving:
             return
         link = self._fitting_link(flight)
         # Behind the settlements of all that it holds, a link holds nothing and may wait.
-        emptied = len(link.held) <= flight.count(link)
+        emptied = len(link.held) <= flight.count(link) and not link.awaited
         if timeout > 0 and not self._depth and emptied:
             self._add_wait(flight, link, queues, timeout)
             return
         self._watch(flight, link, queues)
-        self._asked = min(limit, max(self._depth, 1), _MOST_POLLS)
-        for _ in range(self._asked):
-            flight.add(link, commands.POLL, Awaited(Kind.RESERVE))
+        polls = min(limit, max(self._depth, 1), _MOST_POLLS)
+        if flight.count(link) >= _IN_A_ROW:
+            flight.ahead[link] = polls
+        for _ in range(polls):
+            flight.add(link, commands.POLL, _POLLED)
 
-    def learn(self, found: int) -> None:
-        """Adapt the next flight to what this one has found."""
-        if self._asked:
-            self._depth = min(found * 2, _MOST_POLLS) if found >= self._asked else found
+    def _learn(self) -> None:
+        """Adapt the next flight to what the last ones have found."""
+        board = self._board
+        if board.misses:
+            self._depth = board.hits
+        elif board.hits:
+            self._depth = min(max(self._depth, board.hits * 2), _MOST_POLLS)
+        board.hits = board.misses = 0
 
     def wait(self, queues: Sequence[str], *, timeout: float, reserve: bool) -> None:
         """Wait for a job, or for the waker, up to `timeout` seconds."""

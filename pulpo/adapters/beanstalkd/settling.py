@@ -83,7 +83,7 @@ class Settling:
             if number in board.answers or board.runs_anew(settlement.job):
                 continue
             link = board.holder(number)
-            if link is None or link.awaited:
+            if link is None or (link.awaited and not link.ahead):
                 continue
             step = progress.get(number)
             if step is not None and step.plain is not None:
