@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import os
+from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import lru_cache
@@ -219,18 +220,22 @@ class BeanstalkdAdapter:
         return self._settling.full_until > self._clock.monotonic()
 
     def _deliver(self, limit: int) -> list[Job]:
-        jobs: list[Job] = []
-        undescribed: list[Job] = []
-        if any(is_foreign(job) for job in self._board.arrived):
-            with suppress(QueueUnavailableError):
-                describe_foreign(self._board)
+        undescribed = self._undescribed() if self._board.has_json else ()
         arrived = self._board.arrived
-        while arrived and len(jobs) < limit:
-            job = arrived.popleft()
-            (undescribed if is_foreign(job) else jobs).append(job)
+        jobs = [arrived.popleft() for _ in range(min(limit, len(arrived)))]
         arrived.extend(undescribed)
         self._watch_stash(moves=bool(jobs))
         return jobs
+
+    def _undescribed(self) -> list[Job]:
+        """Take out the JSON jobs of which the server has not said yet how urgent they are."""
+        board = self._board
+        with suppress(QueueUnavailableError):
+            describe_foreign(board)
+        undescribed = [job for job in board.arrived if is_foreign(job)]
+        board.arrived = deque(job for job in board.arrived if not is_foreign(job))
+        board.has_json = bool(undescribed)
+        return undescribed
 
     def _watch_stash(self, *, moves: bool) -> None:
         if not self._board.arrived:

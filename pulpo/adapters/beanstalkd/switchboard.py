@@ -99,6 +99,8 @@ class Switchboard:
         # When connections have broken in the middle, and why the last one did.
         self._odd: deque[float] = deque(maxlen=_ODD_ENDS)
         self._why = ""
+        #: Whether JSON may be among what has arrived, which says less of itself than our own jobs.
+        self.has_json = False
         #: Polls that were answered with a job, and without one, since somebody asked.
         self.hits = self.misses = 0
 
@@ -307,6 +309,8 @@ class Switchboard:
             known = Job(number=number, body=body, queue=queue, token=next(_arrivals))
             self.running[number] = known
             self.arrived.append(known)
+            if body.startswith(b"{"):
+                self.has_json = True
         link.held[number] = known
         self._holder[number] = link
 
