@@ -20,6 +20,7 @@ import wrapt
 from pulpo.arguments import Arguments
 from pulpo.duration import Duration, seconds
 from pulpo.errors import WrongTypeError
+from pulpo.identity import new_ids
 from pulpo.message import Message, check_moment
 from pulpo.options import JobOptions, check_known, make_job_type
 from pulpo.publishing import JobRef, Publisher
@@ -174,14 +175,16 @@ class JobFunction(Proxy, Generic[P, R]):
     def _messages(self, calls: object) -> list[Message]:
         if isinstance(calls, Mapping | str) or not isinstance(calls, Iterable):
             raise WrongTypeError(f"calls must be a list of tuples or dicts: {calls!r}")
-        return [self._message_of(call) for call in calls]
+        bodies = [self._body_of(call) for call in calls]
+        like = self._self_template.with_body
+        return [like(body, id=new) for body, new in zip(bodies, new_ids(len(bodies)), strict=True)]
 
-    def _message_of(self, call: object) -> Message:
+    def _body_of(self, call: object) -> object:
         match call:
             case tuple() | list():
-                return self._self_template.with_body(self._self_arguments.body(call, {}))
+                return self._self_arguments.body(call, {})
             case dict():
-                return self._self_template.with_body(self._self_arguments.body((), call))
+                return self._self_arguments.body((), call)
         raise WrongTypeError(
             f"a call must be a tuple of arguments or a dict of named ones: {call!r}"
         )

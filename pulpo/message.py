@@ -79,8 +79,8 @@ class Message:
         _check_rules(self.retries, self.timeout, self.backoff)
         check_id(self.id)
 
-    def with_body(self, body: object) -> Message:
-        """Return a new message like this one: another body, an id of its own.
+    def with_body(self, body: object, *, id: str | None = None) -> Message:
+        """Return a new message like this one: another body, an id of its own (or `id`, a new one).
 
         Nothing is checked again, which makes it three times as fast as a call of the class.
         """
@@ -98,7 +98,7 @@ class Message:
         put(copy, "retries", self.retries)
         put(copy, "timeout", self.timeout)
         put(copy, "backoff", self.backoff)
-        put(copy, "id", new_id())
+        put(copy, "id", id or new_id())
         return copy
 
 

@@ -1,0 +1,1 @@
+"""What one job costs, counted: calls, round trips, system calls, bytes, memory. No times."""

@@ -1,0 +1,21 @@
+"""What the counting needs: strace, and a server of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+
+from tests.adapters.looks import need
+from tests.lab.beanstalkd import Beanstalkd
+
+
+@pytest.fixture
+def strace() -> None:
+    need("strace")
+
+
+@pytest.fixture
+def server(beanstalkd_program: str) -> Iterator[Beanstalkd]:
+    with Beanstalkd() as running:
+        yield running
