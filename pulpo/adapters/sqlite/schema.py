@@ -21,7 +21,8 @@ APPLICATION_ID = 0x70756C70
 # burial; NULL for a ready job. due_wall: when a delayed job is due if the machine starts anew
 # before. number: may be given anew after the job is gone, and the highest is the newest. That is
 # safe since no two reservations have the same owner and fence, so that a lost one settles nothing
-# (AUTOINCREMENT would cost every put one more page).
+# (AUTOINCREMENT would cost every put one more page). The check is for what others write into the
+# file: SQLite keeps any value in any column, and one that cannot be read would stop every worker.
 _JOBS = """
 CREATE TABLE IF NOT EXISTS jobs (
     number   INTEGER PRIMARY KEY,
@@ -37,7 +38,14 @@ CREATE TABLE IF NOT EXISTS jobs (
     crashes  INTEGER NOT NULL DEFAULT 0,
     ttr      REAL    NOT NULL,
     expires  REAL,
-    body     BLOB    NOT NULL
+    body     BLOB    NOT NULL,
+    CHECK (
+        typeof(id) = 'text' AND typeof(type) = 'text' AND typeof(queue) = 'text'
+        AND queue GLOB '[A-Za-z0-9]*' AND queue NOT GLOB '*[^A-Za-z0-9_.+/;$()-]*'
+        AND length(queue) <= 200 AND typeof(priority) = 'integer' AND typeof(crashes) = 'integer'
+        AND typeof(ttr) = 'real' AND typeof(body) = 'blob'
+    ),
+    CHECK (typeof(moment) IN ('real', 'null'))
 )
 """
 _READY = "CREATE INDEX IF NOT EXISTS ready ON jobs (queue, priority, number) WHERE state = 0"

@@ -148,3 +148,38 @@ def test_a_link_among_the_locks_is_an_error_of_the_queue(
     assert not path.with_name("elsewhere").exists()
     (side / name).unlink()
     put(adapter, new())
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [
+        ("id", b"\xff"),
+        ("type", b"t"),
+        ("queue", "no queue"),
+        ("queue", ""),
+        ("queue", b"default"),
+        ("priority", "urgent"),
+        ("priority", 0.5),
+        ("crashes", "none"),
+        ("ttr", "a minute"),
+        ("moment", "soon"),
+        ("body", "text"),
+        ("body", None),
+    ],
+)
+def test_a_row_that_could_stop_a_worker_cannot_be_written_by_anybody(
+    open_adapter: Open, column: str, value: object
+) -> None:
+    adapter = open_adapter()
+    put(adapter, new(b"good"))
+    row = {"id": "x", "type": "t", "queue": "default", "priority": 1, "state": 0, "crashes": 0}
+    row |= {"ttr": 60.0, "body": b"b", column: value}
+    insert = f"INSERT INTO jobs ({', '.join(row)}) VALUES ({', '.join('?' * len(row))})"
+
+    with (
+        contextlib.closing(sqlite3.connect(adapter._database.path)) as stranger,
+        pytest.raises(sqlite3.IntegrityError),
+    ):
+        stranger.execute(insert, tuple(row.values()))
+
+    assert bodies(reserve(adapter, 9)) == [b"good"]
