@@ -146,11 +146,14 @@ def unsigned(error: Exception, *, failures: int) -> Verdict:
     return _bury(str(error), str(error), failures + 1)
 
 
-def killed_its_process(envelope: Envelope, code: int) -> Verdict:
+def killed_its_process(
+    envelope: Envelope, code: int, policy: RetryPolicy, *, at_least: float = 0.0
+) -> Verdict:
     """Return what becomes of a job that ran alone and whose process died: it is buried.
 
     `code` is the exit code, or minus the signal. SIGKILL may have come from outside (an operator,
-    a machine out of memory): the first time the job is tried again with that as its error.
+    a machine out of memory): the first time the job is tried again with that as its error, after
+    the backoff of its `policy`, whatever its budget is.
     """
     failures = envelope.failures + 1
     if code >= 0:
@@ -159,8 +162,11 @@ def killed_its_process(envelope: Envelope, code: int) -> Verdict:
         reason = f"its process was killed by signal {-code} ({_signal_name(-code)})"
     if -code != signal.SIGKILL or reason in envelope.errors:
         return _bury(reason, reason, failures)
-    delay = min(default_backoff(failures), LONGEST_BACKOFF)
-    return Verdict(Ending.RETRIED, Verb.REPLACE, delay, failures, error=reason, reason=reason)
+    backoff, wrong = _backoff(policy, failures, TransientError(reason), spread=0.0)
+    # The error is exactly what the next such death is recognized by.
+    told = f"{reason}; {wrong}" if wrong else reason
+    delay = max(backoff, at_least)
+    return Verdict(Ending.RETRIED, Verb.REPLACE, delay, failures, error=reason, reason=told)
 
 
 def _signal_name(number: int) -> str:
@@ -200,14 +206,22 @@ def _retry(
     if not policy.allows(failures):
         return _bury(text, f"out of retries after {failures} failures: {line}", failures)
     if given is None:
-        try:
-            given = policy.delay(failures, error, spread=spread)
-        except BaseException as wrong:  # noqa: BLE001  # the user's code; sys.exit() ends no worker
-            given = min(default_backoff(failures), LONGEST_BACKOFF)
-            text = f"{text}\nits backoff raised {as_line(tell(wrong))}"
+        given, wrong = _backoff(policy, failures, error, spread=spread)
+        text += f"\n{wrong}" if wrong else ""
     delay = max(given, at_least)
     reason = f"again in {as_text(delay)}: {line}"
     return Verdict(Ending.RETRIED, Verb.REPLACE, delay, failures, error=text, reason=reason)
+
+
+def _backoff(
+    policy: RetryPolicy, failures: int, error: BaseException, *, spread: float
+) -> tuple[float, str]:
+    """Return the seconds to wait, and a line about the backoff itself where that failed."""
+    try:
+        return policy.delay(failures, error, spread=spread), ""
+    except BaseException as wrong:  # noqa: BLE001  # the user's code; sys.exit() ends no worker
+        told = f"its backoff raised {as_line(tell(wrong))}"
+        return min(default_backoff(failures), LONGEST_BACKOFF), told
 
 
 def _bounded(delay: Duration) -> float:

@@ -86,7 +86,9 @@ class Isolation:
                 return Judgement(_timed_out(run, delay_unit))
             if fresh:
                 # Only what this job did can have killed a process that ran nothing else.
-                return Judgement(killed_its_process(run.envelope, code))
+                policy = run.job_type.policy
+                verdict = killed_its_process(run.envelope, code, policy, at_least=delay_unit)
+                return Judgement(verdict)
 
     def end(self) -> bool:
         """Kill every sandbox: its job is handed back; True if there were any, the first time."""

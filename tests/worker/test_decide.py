@@ -40,6 +40,10 @@ def envelope(**headers: object) -> Envelope:
     return Envelope({"type": "t", **headers}, None)
 
 
+def killed(code: int, policy: RetryPolicy | None = None, **headers: object) -> Verdict:
+    return killed_its_process(envelope(**headers), code, policy or RetryPolicy(), at_least=1.0)
+
+
 def raising(error: BaseException) -> Any:
     def backoff(failures: int, cause: BaseException) -> float:
         raise error
@@ -293,25 +297,46 @@ def test_a_job_that_nobody_signed_is_buried_at_once() -> None:
 
 
 def test_a_job_that_ended_its_process_is_buried_with_the_exit_code() -> None:
-    made = killed_its_process(envelope(), 3)
+    made = killed(3)
 
     assert made.ending is Ending.BURIED
     assert "exit code 3" in made.reason
 
 
 def test_a_job_whose_process_crashed_is_buried_with_the_signals_name() -> None:
-    assert "SIGSEGV" in killed_its_process(envelope(), -11).reason
+    assert "SIGSEGV" in killed(-11).reason
 
 
 def test_sigkill_may_come_from_outside_so_the_first_one_is_forgiven() -> None:
-    first = killed_its_process(envelope(), -9)
-    second = killed_its_process(envelope(failures=1, errors=[first.error]), -9)
+    first = killed(-9)
+    second = killed(-9, failures=1, errors=[first.error])
 
     assert (first.ending, second.ending) == (Ending.RETRIED, Ending.BURIED)
 
 
+def test_a_forgiven_sigkill_waits_as_its_type_says() -> None:
+    assert killed(-9, RetryPolicy(backoff=7)).delay == 7
+    assert killed(-9, RetryPolicy(backoff=[30, 60]), failures=1).delay == 60
+    assert killed(-9).delay == 16
+
+
+def test_a_forgiven_sigkill_waits_at_least_as_long_as_its_queue_can_count() -> None:
+    assert killed(-9, RetryPolicy(backoff=0)).delay == 1
+
+
+def test_a_forgiven_sigkill_is_forgiven_once_whatever_its_backoff_raises() -> None:
+    policy = RetryPolicy(backoff=raising(SystemExit("odd")))
+
+    first = killed(-9, policy)
+    second = killed(-9, policy, failures=1, errors=[first.error])
+
+    assert (first.ending, first.delay) == (Ending.RETRIED, 16)
+    assert "its backoff raised SystemExit: odd" in first.reason
+    assert second.ending is Ending.BURIED
+
+
 def test_a_signal_without_a_name_has_a_number() -> None:
-    assert "signal 99" in killed_its_process(envelope(), -99).reason
+    assert "signal 99" in killed(-99).reason
 
 
 class Forgetful(TransientError):
