@@ -188,6 +188,7 @@ def test_a_row_that_makes_no_sense_is_left_out_and_counted(path: Path, copy: Pat
         "moment": "yesterday",
     }
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        connection.execute("PRAGMA ignore_check_constraints = ON")  # a damaged disk asks nobody
         for number, (column, value) in enumerate(odd.items(), 1):
             connection.execute(f"UPDATE jobs SET {column} = ? WHERE number = ?", (value, number))
 
