@@ -1,4 +1,4 @@
-"""Writing into a file of our own that somebody else may have closed behind our back.
+"""Using a file of our own that somebody else may have closed behind our back.
 
 A handler can close every descriptor of its process. The next file that is opened then gets the
 number of one of ours, and what was meant for a lock file would go into the queue itself. Knows
@@ -10,7 +10,13 @@ from __future__ import annotations
 import errno
 import os
 
-__all__ = ["write_own"]
+__all__ = ["check_own", "write_own"]
+
+
+def check_own(fd: int, own: os.stat_result) -> None:
+    """Raise `OSError` (EBADF) unless `fd` is still the file that was `own` when it was opened."""
+    if not os.path.samestat(os.fstat(fd), own):
+        raise OSError(errno.EBADF, "a descriptor of pulpo was closed by somebody else")
 
 
 def write_own(fd: int, own: os.stat_result, data: bytes, at: int) -> None:
@@ -18,6 +24,5 @@ def write_own(fd: int, own: os.stat_result, data: bytes, at: int) -> None:
 
     Raises `OSError` (EBADF), with nothing written, where the number is another file's by now.
     """
-    if not os.path.samestat(os.fstat(fd), own):
-        raise OSError(errno.EBADF, "a descriptor of pulpo was closed by somebody else")
+    check_own(fd, own)
     os.pwrite(fd, data, at)

@@ -1,4 +1,4 @@
-"""What pulpo needs of the operating system: locks that die with their process, wake-ups, killing.
+"""What pulpo needs of the operating system: locks that die with their process, waiting, killing.
 
 The only file that knows POSIX and its dialects. It knows nothing of queues or jobs.
 """
@@ -22,7 +22,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pulpo.descriptors import write_own
+from pulpo.descriptors import check_own, write_own
 
 __all__ = [
     "FairLock",
@@ -30,7 +30,6 @@ __all__ = [
     "Lease",
     "PresenceLock",
     "SharedMoment",
-    "Waker",
     "abandon_in_children",
     "die_with_parent",
     "hold_still_at_forks",
@@ -231,7 +230,12 @@ class FairLock:
         abandon_in_children(self)
 
     def take(self, timeout: float) -> bool:
-        """Take the lock, waiting up to so many seconds; False where somebody kept it."""
+        """Take the lock, waiting up to so many seconds; False where somebody kept it.
+
+        Raises `OSError` (EBADF) where somebody else has closed the lock's file: a file that was
+        given its number can be locked as well, and would guard nothing.
+        """
+        check_own(self._fd, self._own)
         if self._held > self.QUANTUM:
             self._stand_back()
         if not self._try() and not self._queue_up(timeout):
@@ -297,50 +301,6 @@ def keep_for_ever(thing: object) -> None:
     drop its parent's locks (https://sqlite.org/howtocorrupt.html, 2.6).
     """
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
-
-
-class Waker:
-    """A doorbell: any thread or signal handler rings it, one thread waits for it."""
-
-    def __init__(self) -> None:
-        self._read, self._write = (
-            os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC) if hasattr(os, "pipe2") else _plain_pipe()
-        )
-
-    def fileno(self) -> int:
-        """The descriptor that is readable once the bell has rung."""
-        return self._read
-
-    def ring(self) -> None:
-        """Ring; twice is once."""
-        with contextlib.suppress(BlockingIOError, OSError):  # full: it rings already; or closed
-            os.write(self._write, b"\0")
-
-    def silence(self) -> bool:
-        """Stop the ringing; True if it rang."""
-        try:
-            return bool(os.read(self._read, 4096))
-        except BlockingIOError:
-            return False
-
-    def wait(self, timeout: float) -> bool:
-        """Wait for the bell, up to so many seconds; True if it rang."""
-        ready, _, _ = select.select([self._read], [], [], max(timeout, 0))
-        return bool(ready) and self.silence()
-
-    def close(self) -> None:
-        """Take the bell away; twice is once."""
-        if self._read >= 0:
-            os.close(self._read)
-            os.close(self._write)
-            self._read = self._write = -1
-
-
-def _plain_pipe() -> tuple[int, int]:
-    ends = os.pipe()
-    for end in ends:
-        os.set_blocking(end, False)
-    return ends
 
 
 def die_with_parent() -> None:

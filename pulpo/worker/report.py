@@ -10,6 +10,8 @@ import contextlib
 import json
 import os
 
+from pulpo.descriptors import check_own
+
 __all__ = ["Reporter", "Reports"]
 
 BEAT_EVERY = 1.0
@@ -20,22 +22,26 @@ class Reporter:
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
+        self._own = os.fstat(fd)
         self._next = 0.0
 
     def beat(self, now: float) -> None:
         """Say that the loop is alive, at most once a second; `now` is monotonic.
 
-        Raises `BrokenPipeError` when the supervisor is gone.
+        Raises `BrokenPipeError` when the supervisor is gone, `OSError` (EBADF) where a handler
+        has closed the pipe: a beat goes into no file that was given its number.
         """
         if now >= self._next:
             self._next = now + BEAT_EVERY
             # A full pipe means a supervisor that does not read: its business, not the loop's.
             with contextlib.suppress(BlockingIOError):
+                check_own(self._fd, self._own)
                 os.write(self._fd, b"{}\n")
 
     def tell(self, **facts: object) -> None:
         """Send facts, waiting until all of them have found room in the pipe."""
         data = json.dumps(facts).encode() + b"\n"
+        check_own(self._fd, self._own)
         os.set_blocking(self._fd, True)
         while data:
             data = data[os.write(self._fd, data) :]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 
 from pulpo.clock import Clock
-from pulpo.system import Waker
+from pulpo.waker import Waker
 
 __all__ = ["SAME_SIGNAL", "STOPS", "StopSignals"]
 

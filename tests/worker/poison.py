@@ -65,6 +65,15 @@ def closes() -> None:
     os.closerange(3, 4096)
 
 
+@pulpo.job(type="poison.squats", backoff=1)
+def squats(path: str) -> None:
+    """Close everything, and let one file have all those numbers; stay for a beat of the process."""
+    os.closerange(3, 4096)
+    for _ in range(200):
+        os.open(path, os.O_RDWR)
+    time.sleep(1.5)
+
+
 @pulpo.job(type="poison.deaf")
 def deaf() -> None:
     signal.signal(signal.SIGTERM, signal.SIG_IGN)

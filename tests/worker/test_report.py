@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -54,6 +55,21 @@ def test_a_supervisor_that_does_not_read_stops_no_beat(ends: tuple[Reports, int]
         reporter.beat(float(second))
 
     assert ends[0].read()
+
+
+def test_no_beat_goes_into_a_file_that_has_got_the_pipes_number(
+    ends: tuple[Reports, int], tmp_path: Path
+) -> None:
+    reporter = Reporter(ends[1])
+    stranger = os.open(tmp_path / "stranger", os.O_RDWR | os.O_CREAT)
+    os.dup2(stranger, ends[1])
+    os.close(stranger)
+
+    with pytest.raises(OSError, match="closed by somebody else"):
+        reporter.beat(1.0)
+    with pytest.raises(OSError, match="closed by somebody else"):
+        reporter.tell(ready=True)
+    assert (tmp_path / "stranger").read_bytes() == b""
 
 
 def test_a_supervisor_that_is_gone_is_noticed() -> None:

@@ -52,6 +52,24 @@ def _only(**counts: int) -> dict[str, int]:
     return {"ready": 0, "delayed": 0, "reserved": 0, "buried": 0, "paused": 0, **counts}
 
 
+def test_nothing_is_written_into_a_file_that_has_got_the_number_of_a_closed_one(
+    place: Place,  # noqa: F811
+) -> None:
+    kept = place.folder / "kept"
+    kept.write_bytes(text := b"x" * 20_000)
+    (squatter,) = publish(place, poison.squats.message(str(kept)))
+
+    with place.worker("--processes", "1", "--threads", "2", module=MODULE) as worker:
+        worker.ready()
+        until(lambda: place.stats()["buried"] == 1, "the handler that takes its numbers is buried")
+        publish(place, *goods(20))
+        until(lambda: place.stats()["ready"] == 0, "good jobs run in a successor")
+        assert worker.stop() == 0
+
+    assert kept.read_bytes() == text
+    assert [job["id"] for job in place.waiting()] == [squatter]
+
+
 def test_a_handler_that_holds_the_interpreter_costs_its_process(file_place: Place) -> None:  # noqa: F811
     publish(file_place, poison.holds.message())
 

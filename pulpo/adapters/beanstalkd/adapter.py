@@ -25,7 +25,7 @@ from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard, unavailab
 from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueUnavailableError
 from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange, check_new_job
-from pulpo.system import Waker
+from pulpo.waker import Waker
 
 __all__ = ["BeanstalkdAdapter"]
 

@@ -14,7 +14,7 @@ from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
 from pulpo.clock import Clock
-from pulpo.system import Waker
+from pulpo.waker import Waker
 
 __all__ = ["Reserving"]
 

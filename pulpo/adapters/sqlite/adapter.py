@@ -17,7 +17,7 @@ from pulpo.adapters.sqlite.trading import Trader
 from pulpo.adapters.sqlite.waiting import wait
 from pulpo.errors import PublishUncertainError, QueueError, QueueUnavailableError
 from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange
-from pulpo.system import Waker
+from pulpo.waker import Waker
 
 __all__ = ["SQLiteAdapter"]
 

@@ -8,7 +8,8 @@ from pulpo.adapters.sqlite.database import Database
 from pulpo.adapters.sqlite.doorbells import Doorbell
 from pulpo.adapters.sqlite.trading import Trader
 from pulpo.job import Job
-from pulpo.system import Waker, wait_any
+from pulpo.system import wait_any
+from pulpo.waker import Waker
 
 __all__ = ["wait"]
 

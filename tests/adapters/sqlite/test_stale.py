@@ -38,6 +38,15 @@ def test_the_lock_of_the_writers_leaves_no_mark_in_a_strangers_file(
     lock.close()
 
 
+def test_a_strangers_file_is_never_taken_for_the_lock(tmp_path: Path, stranger: int) -> None:
+    lock = FairLock(tmp_path / "writer", lambda: None)
+    os.dup2(stranger, lock._fd)
+
+    with pytest.raises(OSError, match="closed by somebody else"):
+        lock.take(1.0)
+    lock.close()
+
+
 def test_a_doorbell_leaves_no_flag_in_a_strangers_file(tmp_path: Path, stranger: int) -> None:
     bell = Doorbell(tmp_path, 0)
     bell.listen(["default"])
