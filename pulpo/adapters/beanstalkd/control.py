@@ -24,6 +24,10 @@ __all__ = ["Control"]
 _TIMEOUT = 10.0
 
 
+# What greenstalk raises where a reply is none: OverflowError for a size that no memory has.
+_NO_ANSWER = (OSError, AssertionError, ValueError, OverflowError, MemoryError, greenstalk.Error)
+
+
 class Control:
     """One control connection, opened when it is first used; one thread."""
 
@@ -47,7 +51,7 @@ class Control:
         except UsageError:
             self.hang_up()
             raise
-        except (OSError, AssertionError, ValueError, MemoryError, greenstalk.Error) as error:
+        except _NO_ANSWER as error:
             self.hang_up()
             raise QueueUnavailableError(
                 f"{self._address.shown}: {str(error) or type(error).__name__}"

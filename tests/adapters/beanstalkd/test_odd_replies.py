@@ -9,7 +9,7 @@ import pytest
 from pulpo.adapters import open_engine
 from pulpo.errors import PublishUncertainError, QueueUnavailableError
 from pulpo.job import Job, NewJob, Settlement, Verb
-from tests.adapters.beanstalkd.scripted import Answer
+from tests.adapters.beanstalkd.scripted import Answer, ScriptedServer
 from tests.adapters.beanstalkd.test_doubts import job, talking
 from tests.lab.processes import until
 
@@ -151,3 +151,11 @@ def test_what_makes_no_sense_to_an_operator_is_said_and_the_connection_closed() 
 
         until(lambda: server.closed == [0], "the end of the connection")
         admin.close()
+
+
+@pytest.mark.parametrize("said", [b"OK 10000000000000000000\r\n", b"OK x\r\n", b"what?\r\n"])
+def test_an_operator_who_is_told_nonsense_hears_that_the_queue_cannot_be_asked(said: bytes) -> None:
+    with ScriptedServer(lambda number, command: said) as server:
+        admin = open_engine(server.url).admin()
+        with contextlib.closing(admin), pytest.raises(QueueUnavailableError):
+            admin.queues()
