@@ -281,10 +281,14 @@ def test_a_server_that_goes_on_without_its_binlog_is_a_fault(tmp_path: Path) -> 
         first, later = examined(server), examined(server)
 
         with talking(server) as speaker:
-            assert speaker.stats()["current-jobs-buried"] == "0"
-            assert speaker.tubes() == ["default"], "its own queues are gone"
-            speaker.say("put 0 0 60 1\r\nx")
+            # The job that was answered BURIED stays until the restart: 1.12 has it among the ready
+            # ones too, and would die of its delete as soon as jobs come.
+            for _ in range(5):
+                assert speaker.say("put 0 0 60 1\r\nx").startswith("INSERTED")
             assert speaker.say("reserve-with-timeout 1").startswith("RESERVED")
+            assert speaker.stats()["current-jobs-buried"] == "1"
+            (left,) = set(speaker.tubes()) - {"default"}
+            assert left.startswith(probing.PREFIX)
     assert first["writes"].level is FAULT
     assert "BURIED" in first["writes"].found
     assert levels(later, FAULT) >= {"writes"}

@@ -14,9 +14,9 @@ from pulpo.errors import (
     JobTooBigError,
     NotAcceptedError,
     ProtocolError,
+    PublishUncertainError,
     QueueDrainingError,
     QueueFullError,
-    QueueUnavailableError,
 )
 from pulpo.identity import check_queue
 from pulpo.job import NewJob
@@ -147,7 +147,7 @@ def stats_job(number: int) -> bytes:
 
 def refusal(
     line: bytes, job: NewJob, limit: int
-) -> NotAcceptedError | QueueUnavailableError | None:
+) -> NotAcceptedError | PublishUncertainError | None:
     """Return what a reply to a put means where it is not INSERTED; None for an unknown reply."""
     if line == b"JOB_TOO_BIG":
         return JobTooBigError(
@@ -158,9 +158,13 @@ def refusal(
     if line == b"DRAINING":
         return QueueDrainingError("beanstalkd is draining and takes no new jobs")
     if line.startswith(b"BURIED ") and line[7:].isdigit() and len(line) < 27:
-        return QueueUnavailableError(
-            "beanstalkd could not write its binlog and buried the job; look at its disk and "
-            "restart it"
+        # It has the job in its memory, and in 1.12 among the ready ones as well: it may run. To
+        # delete it would leave a freed job among those, of which the server dies.
+        return PublishUncertainError(
+            f"beanstalkd could not write job {job.id!r} into its binlog: it may run, and is gone "
+            "with the next restart; look at its disk, restart it, then publish the same message "
+            "again",
+            id=job.id,
         )
     if line == b"INTERNAL_ERROR":
         return QueueFullError("beanstalkd answered INTERNAL_ERROR to a put")

@@ -108,6 +108,8 @@ def sweep(asking: Asking, queues: Iterable[str]) -> None:
             stats = commands.parse_stats(asking.ask(commands.stats_job(number)).data or b"")
             if count(stats, "age") < _LEFT_BEHIND:  # none, or of a probe that is under way
                 break
+            if stats.get("state") != "ready":  # its put was answered BURIED: not to be touched
+                break
             asking.ask(commands.delete(number))
     asking.ask(commands.use("default"))
 
@@ -149,7 +151,8 @@ def _clear(asking: Asking, numbers: list[int]) -> None:
 def _put(asking: Asking, made: _Made, *, ttr: int) -> bytes:
     line = asking.ask(b"put %d 0 %d 0\r\n\r\n" % (commands.LONGEST, ttr)).line
     word, _, number = line.partition(b" ")
-    if word in (b"INSERTED", b"BURIED") and number.isdigit():
+    # One that was answered BURIED stays: to delete it would end the server; see `refusal`.
+    if word == b"INSERTED" and number.isdigit():
         made.numbers.append(int(number))
     return line
 

@@ -103,10 +103,6 @@ def _answers(
             for reply in link.receive(left):
                 if reply.awaited.kind is Kind.PUT:
                     results.append(_answer(link, reply, batch[len(results)]))
-                    if reply.line.startswith(b"BURIED "):
-                        # Not on disk, yet in memory: a job that we call refused must not stay.
-                        number = int(reply.line[7:])
-                        link.send([commands.delete(number)], [Awaited(Kind.DELETE_COPY)])
                 elif reply.awaited.kind is Kind.NAME and not reply.line.startswith(b"USING "):
                     raise ProtocolError(f"use was answered {reply.line[:64]!r}")
             if link.awaited and left <= 0:

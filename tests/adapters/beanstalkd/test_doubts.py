@@ -11,7 +11,7 @@ import pytest
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.clock import SystemClock
-from pulpo.errors import JobTooBigError, PublishUncertainError, QueueUnavailableError
+from pulpo.errors import JobTooBigError, PublishUncertainError
 from pulpo.job import NewJob
 from pulpo.queue_url import QueueURL
 from tests.adapters.beanstalkd.scripted import Answer, ScriptedServer
@@ -85,14 +85,16 @@ def test_after_an_answer_too_many_the_next_put_has_a_new_connection() -> None:
         assert [number for number, _ in server.commands] == [0, 1]
 
 
-def test_a_put_that_the_server_has_buried_is_refused_and_taken_away() -> None:
+def test_a_put_that_the_server_has_buried_is_uncertain_and_left_alone() -> None:
     def answer(_: int, command: bytes) -> bytes:
         return b"BURIED 7\r\n" if command.startswith(b"put ") else b"DELETED\r\n"
 
     with talking(answer, patience=5.0) as (server, adapter):
-        (refused,) = adapter.put([job("one")])
+        (uncertain,) = adapter.put([job("one")])
 
-        # Its binlog could not be written: the job is in its memory only.
-        assert isinstance(refused, QueueUnavailableError)
-        assert server.commands[-1] == (0, b"delete 7\r\n")
+        # Its binlog could not be written: the job is in its memory only. A delete of it would
+        # leave a freed job among the ready ones, of which the server dies.
+        assert isinstance(uncertain, PublishUncertainError)
+        assert uncertain.id == "one"
+        assert [command.split()[0] for _, command in server.commands] == [b"put"]
         assert server.closed == []
