@@ -13,6 +13,7 @@ from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.clock import Clock, SystemClock
 from pulpo.contract import AdapterContract, Stage
+from pulpo.contract.stage import PATIENCE
 from pulpo.job import Job, JobState, NewJob
 from pulpo.queue_url import QueueURL
 from tests.lab.beanstalkd import Beanstalkd
@@ -24,9 +25,13 @@ class TestBeanstalkd(AdapterContract):
         return BeanstalkdEngine(QueueURL.parse(beanstalkd.url), clock=clock)
 
     def crash(self, adapter: QueueAdapter) -> None:
-        # What the kernel does with the sockets of a dead process.
+        # What the kernel does with the sockets of a dead process. The server serves who it likes
+        # first: only when it has hung up as well, the jobs are with nobody any more.
         for link in list(cast(BeanstalkdAdapter, adapter)._board.links):
-            link.sock.shutdown(socket.SHUT_RDWR)
+            link.sock.shutdown(socket.SHUT_WR)
+            link.sock.settimeout(PATIENCE)
+            while link.sock.recv(65_536):
+                pass
 
     def expire_lease(self, stage: Stage, adapter: QueueAdapter, job: Job) -> None:
         # beanstalkd may forget the timer of a connection that is silent; any command that comes
