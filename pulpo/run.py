@@ -44,6 +44,7 @@ class Run:
         "started",
         "started_at",
         "taken",
+        "type",
     )
 
     def __init__(self, job: Job, envelope: Envelope, job_type: JobType) -> None:
@@ -51,6 +52,8 @@ class Run:
         self.job = job
         self.envelope = envelope
         self.job_type = job_type
+        #: The job type, as published.
+        self.type: str = headers["type"]
         #: pulpo's id, the same over all runs: the key for handlers that must not act twice.
         self.id: str = headers.get("id") or job.id or str(job.number)
         #: The queue that the job was reserved from.
@@ -76,11 +79,6 @@ class Run:
         self.renewed = 0.0
         #: Held while pulpo itself works in the handler's thread: no time limit is raised then.
         self.shield: Lock | None = None
-
-    @property
-    def type(self) -> str:
-        """The job type, as published."""
-        return self.envelope.type
 
     @property
     def priority(self) -> int:
