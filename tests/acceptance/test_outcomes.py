@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -28,10 +29,10 @@ def hopeless():
     begin()
     raise ConnectionError("never any answer")
 
-@pulpo.job(type="big", retries=1, backoff=0)
+@pulpo.job(type="big", retries=3, backoff=0)
 def big(data):
-    begin()
-    raise ConnectionError("never any answer")
+    run = begin()
+    raise ConnectionError(f"no answer at attempt {run.attempt}" + ", and none" * 1_000)
 
 @pulpo.job(type="mortal", fatal=(KeyError,))
 def mortal(key):
@@ -230,20 +231,55 @@ def test_a_type_that_the_running_code_does_not_know_waits_for_the_code_that_does
     assert place.waiting() == []
 
 
-def test_the_biggest_job_that_can_be_published_is_counted_and_buried(
-    beanstalkd_place: Place,
-) -> None:
-    place = beanstalkd_place
+def test_the_biggest_job_that_can_be_published_is_counted_and_buried(place: Place) -> None:
     (place.folder / "shop.py").write_text(TASKS)
     with place.app() as app:
-        with pytest.raises(pulpo.JobTooBigError):
-            app.publish(pulpo.Message(type="big", body={"data": "x" * 65_440}))
-        job_id = app.publish(pulpo.Message(type="big", body={"data": "x" * 65_391})).id
+        size = largest(app)
+        job_id = app.publish(big(size)).id
 
     with place.worker("--processes", "1", module="shop") as worker:
         ended(worker, "buried", job_id)
         assert worker.stop() == 0
 
-    assert attempts(place, job_id) == [1, 2]
-    assert (place.show(job_id)["state"], place.show(job_id)["attempt"]) == ("buried", 3)
-    assert place.stats()["buried"] == 1
+    assert attempts(place, job_id) == [1, 2, 3, 4]
+    shown = place.show(job_id)
+    assert (shown["state"], shown["attempt"]) == ("buried", 5)
+    # Its story gave way, its body did not.
+    assert shown["body"] == {"data": "x" * size}
+    assert place.stats() == {"ready": 0, "delayed": 0, "reserved": 0, "buried": 1, "paused": False}
+
+
+def test_a_job_that_leaves_little_room_keeps_what_fits_of_its_errors(place: Place) -> None:
+    (place.folder / "shop.py").write_text(TASKS)
+    with place.app() as app:
+        job_id = app.publish(big(largest(app) - 600)).id
+
+    with place.worker("--processes", "1", module="shop") as worker:
+        ended(worker, "buried", job_id)
+        assert worker.stop() == 0
+
+    assert attempts(place, job_id) == [1, 2, 3, 4]
+    shown = place.show(job_id)
+    assert shown["state"] == "buried"
+    assert "and none" in shown["error"]
+
+
+def big(size: int) -> pulpo.Message:
+    return pulpo.Message(type="big", body={"data": "x" * size}, queue="default")
+
+
+def largest(app: pulpo.Pulpo) -> int:
+    """Find the size of the largest data that is accepted; leaves no job behind."""
+    fits, too_big = 0, 65_536
+    with contextlib.closing(app.engine.admin()) as admin:
+        while too_big - fits > 1:
+            middle = (fits + too_big) // 2
+            try:
+                accepted = app.publish(big(middle)).id
+            except pulpo.JobTooBigError:
+                too_big = middle
+            else:
+                fits = middle
+                assert list(admin.delete([accepted])) == [True]
+    assert fits > 65_000
+    return fits
