@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 from pathlib import Path
 from typing import cast
 
@@ -10,7 +9,6 @@ import pytest
 
 from pulpo.adapter import Engine, QueueAdapter
 from pulpo.adapters import open_engine
-from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.adapters.spool.adapter import SpoolingAdapter
 from pulpo.clock import Clock
 from pulpo.contract import AdapterContract, Stage
@@ -25,9 +23,8 @@ class TestSpooling(AdapterContract):
         return open_engine(f"{beanstalkd.url}?spool={tmp_path}/spool", clock=clock)
 
     def crash(self, adapter: QueueAdapter) -> None:
-        inner = cast(BeanstalkdAdapter, cast(SpoolingAdapter, adapter)._queue)
-        for link in list(inner._board.links):
-            link.sock.shutdown(socket.SHUT_RDWR)
+        inner = cast(SpoolingAdapter, adapter)._queue
+        plain.TestBeanstalkd.crash(cast(plain.TestBeanstalkd, self), inner)
 
     def expire_lease(self, stage: Stage, adapter: QueueAdapter, job: Job) -> None:
         plain.TestBeanstalkd.expire_lease(cast(plain.TestBeanstalkd, self), stage, adapter, job)
