@@ -26,7 +26,11 @@ from pulpo.worker.loop import Worker
 from pulpo.worker.report import Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 
-__all__ = ["run_child"]
+__all__ = ["NEIGHBOUR_DIED", "run_child"]
+
+# The supervisor's word that another process of this worker has died, so that its jobs may be had.
+# By default it is ignored: it harms no process that is not listening yet.
+NEIGHBOUR_DIED = signal.SIGURG
 
 # The command line's exit code for a queue that cannot be reached.
 OUT_OF_REACH = 4
@@ -91,6 +95,7 @@ def _work(
         groups=groups,
     )
     _stop_on_sigterm(worker)
+    _look_when_a_neighbour_dies(adapter)
     reporter.tell(ready=describe(parts, settings))
     try:
         left = worker.run()
@@ -114,6 +119,14 @@ def _stop_on_sigterm(worker: Worker) -> None:
         worker.stop()
 
     signal.signal(signal.SIGTERM, stop)
+
+
+def _look_when_a_neighbour_dies(adapter: QueueAdapter) -> None:
+    if signal.getsignal(NEIGHBOUR_DIED) is not signal.SIG_DFL:
+        return  # the user's code has a use for it, and the queue is looked at each second anyway
+    signal.signal(NEIGHBOUR_DIED, lambda *_: adapter.wake())
+    # No system call of a handler's C code fails for it.
+    signal.siginterrupt(NEIGHBOUR_DIED, False)
 
 
 def _end(adapter: QueueAdapter, left: Sequence[Job]) -> int:

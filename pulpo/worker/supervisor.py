@@ -18,7 +18,7 @@ from functools import partial
 from pulpo.clock import Clock, SystemClock
 from pulpo.system import SharedMoment
 from pulpo.worker.banner import banner
-from pulpo.worker.child import run_child
+from pulpo.worker.child import NEIGHBOUR_DIED, run_child
 from pulpo.worker.groups import Groups
 from pulpo.worker.guardian import Guardian
 from pulpo.worker.journal import Journal
@@ -200,6 +200,8 @@ class _Supervisor:
             self._last_death.set(now)
             reason = f"{place.why_it_ended(code)}; its jobs go back"
             self._journal.say("ERROR", "died", pid=pid, reason=reason)
+            for other in self._places:
+                other.tell(NEIGHBOUR_DIED)
         place.plan_next(now, at_once=place.finished)  # it retired: it has said why
 
     def _kill_silent(self) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from pathlib import Path
 
 import pulpo
 from tests.acceptance.conftest import beanstalkd_place, file_place, place  # noqa: F401  # fixtures
@@ -92,6 +93,28 @@ def test_a_stopped_process_loses_its_jobs_to_another(file_place: Place) -> None:
         until(lambda: not is_alive(frozen), "the end of the frozen process")
         assert worker.stop() == 0
     assert file_place.stats()["buried"] == 0
+
+
+def test_an_idle_process_runs_the_job_of_a_killed_one_at_once(file_place: Place) -> None:  # noqa: F811
+    folder = file_place.ledger.folder
+    with file_place.worker(module="tests.worker.drowsy") as worker:
+        worker.ready()
+        until(lambda: (folder / "loads").stat().st_size == 2, "both processes load")
+        publish(file_place, pulpo.Message(type="drowsy.stays", body={}))
+        until(lambda: len(_pids(folder)) == 1, "its first run")
+        time.sleep(0.5)
+
+        killed = time.monotonic()
+        os.kill(_pids(folder)[0], signal.SIGKILL)
+        until(lambda: len(_pids(folder)) == 2, "its second run")
+
+        assert time.monotonic() - killed < 1.5
+    assert len(set(_pids(folder))) == 2
+
+
+def _pids(folder: Path) -> list[int]:
+    runs = folder / "runs"
+    return [int(pid) for pid in runs.read_text().split()] if runs.exists() else []
 
 
 def test_no_process_outlives_its_supervisor(file_place: Place) -> None:  # noqa: F811
