@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable
-
-import pytest
 
 from pulpo.adapter import Examinable
 from pulpo.checkup import Finding, Level
-from tests.chaos.needs import missing
 
 OK, NOTE, WARNING, FAULT = Level.OK, Level.NOTE, Level.WARNING, Level.FAULT
 
@@ -34,12 +30,3 @@ def by_name(findings: Iterable[Finding]) -> dict[str, Finding]:
 def levels(found: dict[str, Finding], *wanted: Level) -> set[str]:
     """Return the names of the checks on these levels."""
     return {name for name, finding in found.items() if finding.level in wanted}
-
-
-def need(*things: str) -> None:
-    """Skip the test where the machine lacks something; fail it where CI is set."""
-    reason = missing(things)
-    if reason and os.environ.get("CI"):
-        pytest.fail(f"{reason}, and CI is set")
-    if reason:
-        pytest.skip(reason)

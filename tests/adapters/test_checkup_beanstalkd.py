@@ -15,12 +15,12 @@ from pulpo.adapters.beanstalkd import asking, checkup, probing
 from pulpo.checkup import Finding, Level
 from pulpo.clock import SystemClock
 from pulpo.job import Settlement, Verb
-from tests.adapters.looks import FAULT, NOTE, OK, WARNING, levels, look, need
+from tests.adapters.looks import FAULT, NOTE, OK, WARNING, levels, look
 from tests.adapters.speaker import talking
 from tests.adapters.sqlite.jobs import new, put, reserve
-from tests.chaos.needs import find_faketime
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.disks import small_disk
+from tests.lab.needs import find_faketime, need
 from tests.lab.processes import until
 from tests.lab.shim import FailingDisk
 

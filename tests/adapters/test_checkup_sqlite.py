@@ -17,9 +17,10 @@ from pulpo.clock import SystemClock
 from pulpo.errors import QueueUnavailableError
 from pulpo.job import Settlement, Verb
 from pulpo.queue_url import QueueURL
-from tests.adapters.looks import FAULT, NOTE, OK, WARNING, levels, look, need
+from tests.adapters.looks import FAULT, NOTE, OK, WARNING, levels, look
 from tests.adapters.sqlite.jobs import new, put, reserve
 from tests.lab.disks import small_disk
+from tests.lab.needs import need
 
 
 class SetBack(SystemClock):

@@ -11,9 +11,10 @@ import pytest
 from pulpo.adapter import Examinable
 from pulpo.adapters import open_engine
 from pulpo.errors import QueueUnavailableError
-from tests.adapters.looks import look, need
+from tests.adapters.looks import look
 from tests.adapters.speaker import talking
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.needs import need
 
 pytestmark = pytest.mark.usefixtures("beanstalkd_program")
 

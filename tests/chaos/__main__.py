@@ -20,9 +20,9 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos import table
-from tests.chaos.needs import missing
 from tests.chaos.row import Row, all_rows
 from tests.chaos.trial import perform
+from tests.lab.needs import missing
 
 TABLE = Path("out/chaos/table.md")
 

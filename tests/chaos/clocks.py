@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 
 from pulpo.clock import SystemClock
-from tests.chaos.needs import find_faketime
+from tests.lab.needs import find_faketime
 
 __all__ = ["WallClock", "live_by"]
 

@@ -30,7 +30,7 @@ class Row:
     form; None where there is no such form. `engines` are run one after another; a row that needs
     no queue, or brings all that it needs, has one of a name of its own. `passes` says in words
     what must hold. `needs` are programs and rights without which the row cannot run (see
-    `tests.chaos.needs`).
+    `tests.lab.needs`).
     """
 
     name: str

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.adapters.looks import need
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.needs import need
 
 
 @pytest.fixture

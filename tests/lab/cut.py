@@ -1,8 +1,7 @@
 """A process that dies at a certain byte of what it writes: a library to preload, armed by number.
 
-    with cutting() as environ:    # for subprocess.Popen(..., env={**os.environ, **environ})
-        ...
-    arm(4711)                     # in that process: it is killed at the 4711th byte from now
+    subprocess.Popen(..., env={**os.environ, **cutting()})
+    arm(4711)    # in that process: it is killed at the 4711th byte from now
 
 Counts what goes to sockets, by send(2), and what SQLite writes, by pwrite(2). What is before the
 byte is written, what is behind it is not. To sync, to wait for an answer and to ring a FIFO count
@@ -12,14 +11,9 @@ compiler and Linux.
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
-import subprocess
-from collections.abc import Iterator
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.lab.shim import find_compiler
+from tests.lab.compiler import built
 
 __all__ = ["arm", "cutting"]
 
@@ -79,21 +73,9 @@ ssize_t recv(int fd, void *data, size_t size, int flags) {
 """
 
 
-@contextlib.contextmanager
-def cutting() -> Iterator[dict[str, str]]:
-    """Build the library; yield the environment of a process that is to load it."""
-    compiler = find_compiler()
-    if compiler is None:
-        raise FileNotFoundError("no C compiler is installed (apt install gcc)")
-    with TemporaryDirectory(prefix="cut-") as folder:
-        source, library = Path(folder, "cut.c"), Path(folder, "cut.so")
-        source.write_text(_SOURCE, encoding="utf-8")
-        subprocess.run(
-            [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"],
-            check=True,
-            timeout=60,
-        )
-        yield {"LD_PRELOAD": str(library)}
+def cutting() -> dict[str, str]:
+    """Return the environment of a process that is to load it."""
+    return {"LD_PRELOAD": str(built("cut", _SOURCE))}
 
 
 def arm(byte: int) -> None:

@@ -14,12 +14,7 @@ Needs a C compiler and Linux.
 
 from __future__ import annotations
 
-import subprocess
-from functools import cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
-
-from tests.lab.shim import find_compiler
+from tests.lab.compiler import built, find_compiler
 
 __all__ = ["late_unlink"]
 
@@ -71,25 +66,4 @@ ssize_t write(int fd, const void *data, size_t size) {
 
 def late_unlink() -> dict[str, str]:
     """Return the environment of a server that is to run so; empty without a C compiler."""
-    return {"LD_PRELOAD": str(_library())} if find_compiler() else {}
-
-
-@cache
-def _folder() -> TemporaryDirectory[str]:
-    # One for all tests of a process, removed when it ends.
-    return TemporaryDirectory(prefix="late-unlink-")
-
-
-@cache
-def _library() -> Path:
-    compiler = find_compiler()
-    assert compiler is not None
-    folder = Path(_folder().name)
-    source, library = folder / "late.c", folder / "late.so"
-    source.write_text(_SOURCE, encoding="utf-8")
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"],
-        check=True,
-        timeout=60,
-    )
-    return library
+    return {"LD_PRELOAD": str(built("late", _SOURCE))} if find_compiler() else {}

@@ -14,13 +14,10 @@ from __future__ import annotations
 
 import random
 import struct
-import subprocess
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from tests.lab.shim import find_compiler
+from tests.lab.compiler import built
 
 __all__ = ["LostCache"]
 
@@ -164,7 +161,7 @@ class LostCache:
         self._shared = path.with_name(path.name + "-shm")
         self._notes, self._lock = folder / "unsynced", folder / "unsynced.lock"
         self.environ = {
-            "LD_PRELOAD": str(_library()),
+            "LD_PRELOAD": str(built("lost", _SOURCE)),
             "LOST_FILE": str(path),
             "LOST_NOTES": str(self._notes),
             "LOST_LOCK": str(self._lock),
@@ -224,24 +221,3 @@ def _take_back(path: Path, writes: list[_Write], chosen: random.Random | None) -
             lost += 1
     path.write_bytes(result[:kept_to])
     return lost
-
-
-@cache
-def _folder() -> TemporaryDirectory[str]:
-    # One for all tests of a process, removed when it ends.
-    return TemporaryDirectory(prefix="lost-")
-
-
-@cache
-def _library() -> Path:
-    compiler = find_compiler()
-    if compiler is None:
-        raise FileNotFoundError("no C compiler is installed (apt install gcc)")
-    source, library = Path(_folder().name, "lost.c"), Path(_folder().name, "lost.so")
-    source.write_text(_SOURCE, encoding="utf-8")
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"],
-        check=True,
-        timeout=60,
-    )
-    return library

@@ -8,13 +8,11 @@ neither pulpo nor beanstalkd.
 from __future__ import annotations
 
 import errno
-import shutil
-import subprocess
-from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-__all__ = ["FailingDisk", "find_compiler"]
+from tests.lab.compiler import built
+
+__all__ = ["FailingDisk"]
 
 _SOURCE = r"""
 #define _GNU_SOURCE
@@ -77,7 +75,7 @@ class FailingDisk:
     ) -> None:
         self._flag = flag
         self.environ = {
-            "LD_PRELOAD": str(_library()),
+            "LD_PRELOAD": str(built("shim", _SOURCE)),
             "SHIM_FLAG": str(flag),
             "SHIM_MATCH": match,
             "SHIM_CALLS": calls,
@@ -91,30 +89,3 @@ class FailingDisk:
     def heal(self) -> None:
         """Let them work again."""
         self._flag.unlink(missing_ok=True)
-
-
-def find_compiler() -> str | None:
-    """Return the path of a C compiler, None where there is none."""
-    return shutil.which("cc") or shutil.which("gcc")
-
-
-@cache
-def _folder() -> TemporaryDirectory[str]:
-    # One for all tests of a process, removed when it ends.
-    return TemporaryDirectory(prefix="shim-")
-
-
-@cache
-def _library() -> Path:
-    compiler = find_compiler()
-    if compiler is None:
-        raise FileNotFoundError("no C compiler is installed (apt install gcc)")
-    folder = Path(_folder().name)
-    source, library = folder / "shim.c", folder / "shim.so"
-    source.write_text(_SOURCE, encoding="utf-8")
-    subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O1", "-o", str(library), str(source), "-ldl"],
-        check=True,
-        timeout=60,
-    )
-    return library

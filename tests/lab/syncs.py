@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
-import pytest
+from tests.lab.needs import need
 
 __all__ = ["count_syncs"]
 
@@ -20,9 +18,7 @@ def count_syncs(program: str, *arguments: str, trace: Path) -> int:
     Without strace the test is skipped, but fails where CI is set: that a job is on the disk
     before its publish returns is a promise, and a promise is not left unproven there.
     """
-    if shutil.which("strace") is None:
-        reason = "strace is not installed (apt install strace)"
-        pytest.fail(f"{reason}, and CI is set") if os.environ.get("CI") else pytest.skip(reason)
+    need("strace")
     command = ["strace", "-f", "-o", str(trace), "-e", "trace=fsync,fdatasync,write"]
     subprocess.run(
         [*command, sys.executable, "-c", program, *arguments], check=True, capture_output=True

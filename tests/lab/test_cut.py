@@ -12,19 +12,21 @@ from pathlib import Path
 import pytest
 
 from tests.lab.cut import cutting
+from tests.lab.needs import need
 from tests.lab.processes import ROOT
-from tests.lab.shim import find_compiler
 
-pytestmark = pytest.mark.skipif(find_compiler() is None, reason="no C compiler is installed")
+
+@pytest.fixture(autouse=True)
+def compiler() -> None:
+    need("compiler")
 
 
 def run(code: str, *pass_fds: int) -> int:
-    with cutting() as preloaded:
-        environ = {**os.environ, **preloaded, "PYTHONPATH": str(ROOT)}
-        start = "import os, socket, sys; from tests.lab.cut import arm\n"
-        ended = subprocess.run(
-            [sys.executable, "-c", start + code], env=environ, pass_fds=pass_fds, check=False
-        )
+    environ = {**os.environ, **cutting(), "PYTHONPATH": str(ROOT)}
+    start = "import os, socket, sys; from tests.lab.cut import arm\n"
+    ended = subprocess.run(
+        [sys.executable, "-c", start + code], env=environ, pass_fds=pass_fds, check=False
+    )
     return ended.returncode
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.lab.lost_cache import LostCache
-from tests.lab.shim import find_compiler
+from tests.lab.needs import need
 
 WRITES = """
 import os, sys
@@ -29,11 +29,7 @@ for step in sys.argv[2:]:
 
 @pytest.fixture
 def cache(tmp_path: Path) -> LostCache:
-    if find_compiler() is None:
-        reason = "no C compiler is installed (apt install gcc)"
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}, and CI is set")
-        pytest.skip(reason)
+    need("compiler")
     return LostCache(tmp_path, tmp_path / "file")
 
 

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.lab.shim import FailingDisk, find_compiler
+from tests.lab.needs import need
+from tests.lab.shim import FailingDisk
 
 WRITE_AND_SYNC = """
 import os, sys
@@ -39,11 +40,7 @@ def written(disk: FailingDisk, *files: Path) -> list[str]:
 
 @pytest.fixture
 def compiler() -> None:
-    if find_compiler() is None:
-        reason = "no C compiler is installed (apt install gcc)"
-        if os.environ.get("CI"):
-            pytest.fail(f"{reason}, and CI is set")
-        pytest.skip(reason)
+    need("compiler")
 
 
 @pytest.mark.usefixtures("compiler")

@@ -30,8 +30,8 @@ from pulpo.adapters.sqlite import SQLiteEngine
 from pulpo.adapters.sqlite.adapter import SQLiteAdapter
 from pulpo.clock import ManualClock
 from pulpo.queue_url import QueueURL
-from tests.chaos.needs import find_faketime
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.needs import find_faketime
 from tests.lab.processes import until
 from tests.model.world import Traits
 

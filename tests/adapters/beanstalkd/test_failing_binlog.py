@@ -18,8 +18,8 @@ from pulpo.errors import PublishUncertainError
 from pulpo.identity import new_id
 from pulpo.job import NewJob, Settlement, Verb
 from pulpo.queue_url import QueueURL
-from tests.adapters.looks import need
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.needs import need
 from tests.lab.processes import until
 from tests.lab.shim import FailingDisk
 

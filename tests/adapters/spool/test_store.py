@@ -22,6 +22,7 @@ from pulpo.errors import (
 )
 from tests.adapters.spool.jobs import job
 from tests.lab.disks import small_disk
+from tests.lab.needs import need
 from tests.lab.syncs import count_syncs
 
 MB = 1_000_000
@@ -34,12 +35,9 @@ def spool(tmp_path: Path) -> Spool:
 
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
-    try:
-        with small_disk(tmp_path / "disk", size="64k") as folder:
-            yield folder
-    except PermissionError as error:
-        reason = f"no disk can be mounted: {error}"
-        pytest.fail(f"{reason}, and CI is set") if os.environ.get("CI") else pytest.skip(reason)
+    need("small disk")
+    with small_disk(tmp_path / "disk", size="64k") as folder:
+        yield folder
 
 
 def names(spool: Spool) -> list[str]:

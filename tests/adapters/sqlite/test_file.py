@@ -17,6 +17,8 @@ from pulpo.adapters.sqlite.schema import APPLICATION_ID, STEPS, upgrade
 from pulpo.clock import ManualClock
 from pulpo.errors import QueueFullError, QueueUnavailableError, UsageError
 from pulpo.job import JobState, NewJob, Settlement, Verb
+from tests.lab.disks import small_disk
+from tests.lab.needs import need
 
 JOB = NewJob(id="j-1", type="t", queue="default", body=b"body")
 
@@ -117,25 +119,17 @@ def test_a_wrong_url_is_refused_before_anything_is_opened(url: str) -> None:
 
 
 @pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    made = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=40m,mode=700", "tmpfs", str(disk)],
-        capture_output=True,
-        check=False,
-    )
-    if made.returncode:
-        pytest.skip("a small disk cannot be mounted here")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
+def disk(tmp_path: Path) -> Iterator[Path]:
+    need("small disk")
+    with small_disk(tmp_path / "disk", size="40m") as folder:
+        yield folder
 
 
-def test_a_disk_that_is_nearly_full_takes_no_job_but_every_settlement(small_disk: Path) -> None:
-    engine = open_engine(f"sqlite:///{small_disk}/q/queue.db")
+def test_a_disk_that_is_nearly_full_takes_no_job_but_every_settlement(disk: Path) -> None:
+    engine = open_engine(f"sqlite:///{disk}/q/queue.db")
     adapter = engine.adapter()
     adapter.put([NewJob(id=f"j-{n}", type="t", queue="q", body=b"x") for n in range(50)])
-    (small_disk / "ballast").write_bytes(bytes(12 * 2**20))
+    (disk / "ballast").write_bytes(bytes(12 * 2**20))
     end = time.monotonic() + 10  # the room is measured about once a second
     while not isinstance(answer := adapter.put([JOB])[0], QueueFullError):
         assert time.monotonic() < end, answer

@@ -14,10 +14,10 @@ import msgpack
 from pulpo.codec import Codec
 from pulpo.errors import DecodeError
 from tests.chaos import fuzz
-from tests.chaos.needs import find_faketime
 from tests.chaos.row import Row
 from tests.chaos.trial import Trial
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.needs import find_faketime
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, until
 from tests.lab.sampler import Sampler

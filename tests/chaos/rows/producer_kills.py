@@ -39,16 +39,15 @@ def act(trial: Trial) -> None:
 def _kill_some(trial: Trial, place: Place, kills: int) -> None:
     command = [sys.executable, "-m", "tests.lab.victims"]
     figures = [kills, trial.chosen.randrange(10**6), MOST_BYTES[trial.engine]]
-    with cutting() as preloaded:
-        ended = subprocess.run(
-            [*command, *map(str, figures)],
-            cwd=place.folder,
-            env=environment(place.url, place.ledger.folder, **preloaded),
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=kills * 2 + 60,
-        )
+    ended = subprocess.run(
+        [*command, *map(str, figures)],
+        cwd=place.folder,
+        env=environment(place.url, place.ledger.folder, **cutting()),
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=kills * 2 + 60,
+    )
     assert ended.returncode == 0, ended.stderr
     trial.must(not ended.stderr, f"producers met errors: {ended.stderr[:500]}")
     for how, times in json.loads(ended.stdout).items():

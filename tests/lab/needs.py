@@ -1,4 +1,4 @@
-"""What some rows need of the machine, beside Python: programs and rights.
+"""What some tests need of the machine, beside Python: programs and rights.
 
 Knows how to look, not how to install.
 """
@@ -10,10 +10,13 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+import pytest
+
 from tests.lab.beanstalkd import find_beanstalkd
+from tests.lab.compiler import find_compiler
 from tests.lab.disks import can_mount
 
-__all__ = ["missing"]
+__all__ = ["find_faketime", "missing", "need"]
 
 _FAKETIME = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 
@@ -21,6 +24,15 @@ _FAKETIME = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 def missing(needs: Sequence[str]) -> str:
     """Return what is missing, as a reason to show; empty where all is there."""
     return "; ".join(reason for need in needs if (reason := _LOOKS[need]()))
+
+
+def need(*things: str) -> None:
+    """Skip the test where the machine lacks something; fail it where CI is set."""
+    reason = missing(things)
+    if reason and os.environ.get("CI"):
+        pytest.fail(f"{reason}, and CI is set")
+    if reason:
+        pytest.skip(reason)
 
 
 def find_faketime() -> str | None:
@@ -38,7 +50,7 @@ def _program(name: str) -> str:
 _LOOKS = {
     "beanstalkd": lambda: "" if find_beanstalkd() else "beanstalkd is not installed",
     "root": lambda: "" if os.geteuid() == 0 else "not root",
-    "compiler": lambda: _program("cc"),
+    "compiler": lambda: "" if find_compiler() else "no C compiler is installed",
     "strace": lambda: _program("strace"),
     "prlimit": lambda: _program("prlimit"),
     "faketime": lambda: "" if find_faketime() else "libfaketime is not installed",
