@@ -185,6 +185,21 @@ class Engine(Protocol):
 
 
 @runtime_checkable
+class OwnClock(Protocol):
+    """What an adapter may be beside: one of a queue whose delays go by a wall clock of its own.
+
+    The worker then looks at the date of a job itself, and puts back what comes before it.
+    """
+
+    def kicked(self, jobs: Sequence[Job]) -> Sequence[bool]:
+        """Tell which of these reserved jobs an operator has kicked: those run at once.
+
+        Raises `QueueUnavailableError`.
+        """
+        ...
+
+
+@runtime_checkable
 class Examinable(Protocol):
     """What an engine may have beside its doors: it can say how its queue is, to `pulpo doctor`."""
 

@@ -85,6 +85,16 @@ class Envelope:
         return self.headers.get("bounced")  # type: ignore[return-value]
 
     @property
+    def due(self) -> float | None:
+        """The second since the epoch that a job with a date was published for."""
+        return self.headers.get("due")  # type: ignore[return-value]
+
+    @property
+    def early(self) -> int:
+        """How often the job was handed out before its date, and put back."""
+        return self.headers.get("early", 0)  # type: ignore[return-value]
+
+    @property
     def depth(self) -> int:
         """How many jobs stand above it, each published by a run of the one before."""
         return self.headers.get("depth", 0)  # type: ignore[return-value]
@@ -156,6 +166,8 @@ _CONTROL: dict[str, Callable[[object], bool]] = {
     "bounces": _is_count,
     "bounced": _is_moment,
     "depth": _is_count,
+    "due": _is_moment,
+    "early": _is_count,
 }
 
 

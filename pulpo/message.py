@@ -23,6 +23,8 @@ CONTROL_HEADERS = frozenset(
         "bounced",
         "bounces",
         "depth",
+        "due",
+        "early",
         "errors",
         "expires",
         "failures",

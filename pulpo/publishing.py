@@ -112,8 +112,11 @@ def new_job(
         _add_rules(headers, message)
     if message.headers:
         headers.update(message.headers)
+    at = None if message.at is None else _due(message.at, now)
+    if at is not None:
+        headers["due"] = at
     delay = 0.0 if message.delay is None else seconds(message.delay, "delay")
-    if depth and delay < _PACED and message.at is None:
+    if depth and delay < _PACED and at is None:
         headers["depth"] = _checked_depth(depth, message.type)
     return NewJob(
         id=message.id,
@@ -122,7 +125,7 @@ def new_job(
         body=codec.encode(headers, message.body),
         priority=priority,
         delay=delay,
-        at=None if message.at is None else _due(message.at, now),
+        at=at,
         ttr=ttr,
         expires=expires,
     )

@@ -25,6 +25,9 @@ LONGEST_DELAY = 2.0**32 - 1
 LONGEST_BOUNCE = 60.0
 BOUNCES_END = 86_400.0
 DECODING_TRIES = 5
+# Of a queue whose clock is not ours: so much before its date a job is put back, and so often.
+EARLY = 2.0
+MOST_EARLY = 3
 
 
 class Ending(Enum):
@@ -52,8 +55,8 @@ class Raised:
 class Verdict:
     """What to do with a job.
 
-    `failures`, `bounces` and `bounced` are the new values of these headers, `error` is added to
-    its story in full, `reason` is one line for the log.
+    `failures`, `bounces`, `bounced` and `early` are the new values of these headers, `error` is
+    added to its story in full, `reason` is one line for the log.
     """
 
     ending: Ending
@@ -62,6 +65,7 @@ class Verdict:
     failures: int = 0
     bounces: int = 0
     bounced: float | None = None
+    early: int = 0
     error: str = ""
     reason: str = ""
 
@@ -127,6 +131,27 @@ def bounce(reason: str, envelope: Envelope, *, now: float, spread: float) -> Ver
     delay = min(2.0 ** min(bounces, 10), LONGEST_BOUNCE) * (1 + 0.1 * spread)
     return Verdict(
         Ending.BOUNCED, Verb.REPLACE, delay, failures, bounces + 1, bounced=first, reason=reason
+    )
+
+
+def premature(envelope: Envelope, *, now: float) -> Verdict | None:
+    """Return what becomes of a job that comes before its date; None where it may run.
+
+    `now` is seconds since the epoch. A queue's clock that was set forward lets it come early; a
+    worker's that is behind must not keep it for ever.
+    """
+    due, early = envelope.due, envelope.early
+    if due is None or due - now <= EARLY or early >= MOST_EARLY:
+        return None
+    return Verdict(
+        Ending.SNOOZED,
+        Verb.REPLACE,
+        min(due - now, LONGEST_DELAY),
+        envelope.failures,
+        envelope.bounces,
+        envelope.bounced,
+        early + 1,
+        reason=f"handed out {as_text(due - now)} before its date; the queue's clock is ahead",
     )
 
 

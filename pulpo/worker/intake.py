@@ -8,11 +8,13 @@ from __future__ import annotations
 import random
 from collections.abc import Sequence
 
+from pulpo.adapter import OwnClock
 from pulpo.clock import Clock
+from pulpo.errors import QueueError
 from pulpo.job import Capabilities, Job
 from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
-from pulpo.worker.decide import RELEASED
+from pulpo.worker.decide import RELEASED, Verdict, premature
 from pulpo.worker.drift import Drift
 from pulpo.worker.isolation import Isolation
 from pulpo.worker.opening import open_job
@@ -42,6 +44,7 @@ class Intake:
         suspicion: Suspicion,
         isolation: Isolation | None,
         drift: Drift,
+        own_clock: OwnClock | None,
     ) -> None:
         self._parts = parts
         self._clock = clock
@@ -53,6 +56,7 @@ class Intake:
         self._suspicion = suspicion
         self._isolation = isolation
         self._drift = drift
+        self._own_clock = own_clock
 
     def take(self, jobs: Sequence[Job], engine: Capabilities) -> None:
         """Let reserved jobs run."""
@@ -68,6 +72,8 @@ class Intake:
         for job in jobs:
             run, verdict = open_job(job, codec, registry, now=wall, spread=spread)
             begin(run, now)
+            if self._own_clock is not None and verdict is None and "due" in run.envelope.headers:
+                verdict = self._premature(run, self._own_clock, wall)
             if isolation is not None and job.number in suspects:
                 # A thread of ours waits for it, so a suspect takes a slot like any other job.
                 isolation.take(run, engine.delay_unit)
@@ -87,3 +93,14 @@ class Intake:
             self._threads.submit(plain, wake=self._room.hands_for(len(plain)))
         if coroutines:
             self._coroutines.submit(coroutines)
+
+    def _premature(self, run: Run, queue: OwnClock, wall: float) -> Verdict | None:
+        """Return the verdict on a run that comes before its date, unless somebody has kicked it."""
+        verdict = premature(run.envelope, now=wall)
+        if verdict is None:
+            return None
+        try:
+            (kicked,) = queue.kicked([run.job])
+        except QueueError:  # put back is not lost
+            return verdict
+        return None if kicked else verdict

@@ -13,7 +13,7 @@ import random
 import threading
 from collections.abc import Callable
 
-from pulpo.adapter import QueueAdapter
+from pulpo.adapter import OwnClock, QueueAdapter
 from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueUnusableError
 from pulpo.job import Capabilities, Job
@@ -94,6 +94,7 @@ class Worker:
             suspicion=Suspicion(adapter, last_death, started=clock.monotonic()),
             isolation=self._isolation if settings.isolate else None,
             drift=Drift(journal),
+            own_clock=adapter if isinstance(adapter, OwnClock) else None,
         )
         self._recycling = Recycling(settings)
         self._stopped = threading.Event()

@@ -33,7 +33,12 @@ def countable(run: Run, verdict: Verdict, told: Settlement, *, max_body: int) ->
     would be tried for ever.
     """
     copy = told.rewritten
-    counts = verdict.failures != run.envelope.failures or verdict.bounces != run.envelope.bounces
+    envelope = run.envelope
+    counts = (verdict.failures, verdict.bounces, verdict.early) != (
+        envelope.failures,
+        envelope.bounces,
+        0,
+    )
     if copy is None or told.verb is not Verb.REPLACE or not counts:
         return verdict
     if len(copy.body) <= max_body and copy.body != run.job.body:
@@ -54,6 +59,7 @@ def _rewritten(run: Run, verdict: Verdict, codec: Codec, max_body: int) -> NewJo
     envelope, job = run.envelope, run.job
     ttr = envelope.ttr if job.ttr is None else job.ttr
     errors = list(envelope.errors)
+    bounces = verdict.ending is Ending.BOUNCED
     if verdict.error:
         errors = extended(errors, verdict.error)
     changed = envelope.with_headers(
@@ -65,6 +71,9 @@ def _rewritten(run: Run, verdict: Verdict, codec: Codec, max_body: int) -> NewJo
         errors=errors or None,
         bounces=verdict.bounces or None,
         bounced=verdict.bounced,
+        # Until it has run once it has a date; its later runs go by its delays alone.
+        due=envelope.due if verdict.early or bounces else None,
+        early=verdict.early or (envelope.early if bounces else 0) or None,
     )
     return NewJob(
         id=run.id,

@@ -17,13 +17,16 @@ from pulpo.errors import DecodeError, SignatureError
 from pulpo.job import Verb
 from pulpo.retry import RetryPolicy
 from pulpo.worker.decide import (
+    EARLY,
     LONGEST_DELAY,
+    MOST_EARLY,
     Ending,
     Raised,
     Verdict,
     bounce,
     decide,
     killed_its_process,
+    premature,
     undecodable,
     unsigned,
 )
@@ -421,3 +424,35 @@ def test_an_outcome_that_raises_when_it_is_read_buries_its_job() -> None:
 
     assert made.ending is Ending.BURIED
     assert "RuntimeError" in made.reason
+
+
+# Before their date
+
+
+@pytest.mark.parametrize("due", [None, 999.0, 1000.0, 1000.0 + EARLY])
+def test_a_job_at_or_nearly_at_its_date_runs(due: float | None) -> None:
+    made = envelope() if due is None else envelope(due=due)
+
+    assert premature(made, now=1000.0) is None
+
+
+def test_a_job_before_its_date_is_put_back_for_the_rest_unspent() -> None:
+    made = premature(envelope(due=1060.0, failures=2, bounces=1, bounced=5.0), now=1000.0)
+
+    assert made is not None
+    assert (made.ending, made.verb, made.delay) == (Ending.SNOOZED, Verb.REPLACE, 60.0)
+    assert (made.failures, made.bounces, made.bounced, made.early) == (2, 1, 5.0, 1)
+    assert "1m before its date" in made.reason
+
+
+def test_a_worker_whose_clock_is_behind_keeps_no_job_for_ever() -> None:
+    verdicts = [premature(envelope(due=1060.0, early=n), now=1000.0) for n in range(MOST_EARLY + 2)]
+
+    assert [each is None for each in verdicts] == [False] * MOST_EARLY + [True, True]
+
+
+def test_a_date_that_no_queue_can_count_to_is_waited_for_as_long_as_it_can() -> None:
+    made = premature(envelope(due=253_402_300_799.0), now=0.0)
+
+    assert made is not None
+    assert made.delay == LONGEST_DELAY

@@ -106,6 +106,16 @@ def test_a_bounce_is_written_down() -> None:
     assert (found.failures, found.bounces, found.bounced) == (2, 3, 1000.0)
 
 
+def test_a_job_keeps_its_date_until_it_has_run_once() -> None:
+    dated = run_with(id="x", due=2000.0, early=1)
+    put_back = Verdict(Ending.SNOOZED, Verb.REPLACE, 60.0, early=2)
+    unknown = Verdict(Ending.BOUNCED, Verb.REPLACE, 1.0, bounces=1, bounced=1000.0)
+
+    told = [CODEC.decode(rewritten(dated, each).body) for each in (put_back, unknown, RETRY)]
+
+    assert [(each.due, each.early) for each in told] == [(2000.0, 2), (2000.0, 1), (None, 0)]
+
+
 def test_a_rewritten_job_is_signed_again() -> None:
     codec = Codec([b"k" * 32])
     run = run_with(id="x")

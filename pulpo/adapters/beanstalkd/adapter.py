@@ -16,7 +16,12 @@ from functools import lru_cache
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.handing_back import hand_back, hand_back_all, release_unheard
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
-from pulpo.adapters.beanstalkd.looking import count_crashes, describe_foreign, is_foreign
+from pulpo.adapters.beanstalkd.looking import (
+    are_kicked,
+    count_crashes,
+    describe_foreign,
+    is_foreign,
+)
 from pulpo.adapters.beanstalkd.putting import put_jobs, too_big
 from pulpo.adapters.beanstalkd.reclaiming import reclaim
 from pulpo.adapters.beanstalkd.reserving import Reserving
@@ -170,6 +175,11 @@ class BeanstalkdAdapter:
         """Count runs without a word, from the server's own counters, in one flight."""
         self._check()
         return count_crashes(self._board, jobs)
+
+    def kicked(self, jobs: Sequence[Job]) -> Sequence[bool]:
+        """Tell which jobs were kicked, in one flight; see `pulpo.adapter.OwnClock`."""
+        self._check()
+        return are_kicked(self._board, jobs)
 
     def leave(self, jobs: Sequence[Job]) -> None:
         """Release jobs whose runs end with this process; see `pulpo.adapter.QueueAdapter`.

@@ -16,7 +16,7 @@ from pulpo.adapters.beanstalkd.switchboard import Switchboard
 from pulpo.identity import NORMAL
 from pulpo.job import Job
 
-__all__ = ["count_crashes", "describe_foreign", "is_foreign", "stats_of", "unclean"]
+__all__ = ["are_kicked", "count_crashes", "describe_foreign", "is_foreign", "stats_of", "unclean"]
 
 
 def stats_of(board: Switchboard, numbers: Iterable[int]) -> dict[int, dict[str, str]]:
@@ -35,6 +35,12 @@ def count_crashes(board: Switchboard, jobs: Sequence[Job]) -> list[int]:
     """Return how many runs of each reserved job ended without a word, before this one."""
     found = stats_of(board, [job.number for job in jobs])
     return [max(unclean(found.get(job.number, {})) - 1, 0) for job in jobs]
+
+
+def are_kicked(board: Switchboard, jobs: Sequence[Job]) -> list[bool]:
+    """Tell of each reserved job whether somebody has kicked it."""
+    found = stats_of(board, [job.number for job in jobs])
+    return [bool(commands.stated(found.get(job.number, {}), "kicks")) for job in jobs]
 
 
 def unclean(stats: Mapping[str, str]) -> int:
