@@ -33,7 +33,7 @@ from pulpo.queue_url import QueueURL
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.needs import find_faketime
 from tests.lab.processes import until
-from tests.model.world import Traits
+from tests.model.traits import Traits
 
 __all__ = ["GROUNDS", "Ground", "Stalled"]
 

@@ -1,10 +1,8 @@
 """The rules: what may happen to a queue, in any order; each is done to the engine and the model.
 
-    run(ground, examples=200, steps=50, seed=1)
-
-Hypothesis chooses, and shrinks a failure to the fewest steps, which it prints as a program. What is
-not promised is not done: an id twice in a queue, a job settled twice in one batch, a job with a
-delay and a moment under a clock that jumps. Waiting is left out, since it is done in real time.
+Hypothesis chooses them, and shrinks a failure (`tests.model.programs`). What is not promised is not
+done: an id twice in a queue, a job settled twice in one batch, a job with a delay and a moment
+under a clock that jumps. Waiting is left out, since it is done in real time.
 """
 
 from __future__ import annotations
@@ -14,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import hypothesis
-from hypothesis import HealthCheck, Phase, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     RuleBasedStateMachine,
@@ -22,22 +19,22 @@ from hypothesis.stateful import (
     invariant,
     precondition,
     rule,
-    run_state_machine_as_test,
 )
 
 from pulpo.adapter import QueueAdapter
 from pulpo.codec import Codec
 from pulpo.errors import JobTooBigError, QueueError, UnsupportedError
 from pulpo.job import JobState, NewJob, Settlement, Verb
+from tests.model.comparing import compare, compare_pause
+from tests.model.entries import Entry, Receipt, Refused
 from tests.model.grounds import MAX_BODY, Ground, Stalled
 from tests.model.wishes import OFFER, PICK, QUEUE, QUEUES, SERVED, WISH, Wish
-from tests.model.world import Entry, Receipt, Refused, World
+from tests.model.world import World
 
-__all__ = ["Counts", "run"]
+__all__ = ["Counts", "Machine"]
 
 MOST_DOORS = 3
 MOST_LOST = 3
-EVER = 10_000_000.0
 EVER_SO_MANY = 10_000
 
 
@@ -195,7 +192,7 @@ class Machine(RuleBasedStateMachine):
                 ids, right = [job.id for job in listed], [entry.new.id for entry in expected]
                 assert ids == right, f"{queue} has {state.value} {ids}, not {right}"
                 for job, entry in zip(listed, expected, strict=True):
-                    self._compare(job, entry)
+                    compare(self.world, job, entry)
         ids = [*self.world.jobs, "nobody"]
         found = self.admin.peek(ids)
         assert [job and job.id for job in found] == [*self.world.jobs, None]
@@ -224,7 +221,7 @@ class Machine(RuleBasedStateMachine):
             jobs = {state: len(self.world.seen(queue, state)) for state in JobState}
             found = {state: getattr(stats, state.value) for state in JobState}
             assert found == jobs, f"{queue} is {stats}, not {jobs}"
-            self._compare_pause(queue, stats.paused, stats.pause_left)
+            compare_pause(self.world, queue, stats.paused, stats.pause_left)
 
     def teardown(self) -> None:
         try:
@@ -399,48 +396,3 @@ class Machine(RuleBasedStateMachine):
             id=name, type="t", queue=wish.queue, body=body, priority=wish.priority,
             delay=delay, at=at, ttr=ttr,
         )  # fmt: skip
-
-    def _compare(self, job: Any, entry: Entry) -> None:
-        new = entry.new
-        assert (job.queue, job.body, job.priority) == (new.queue, new.body, new.priority), new.id
-        assert (job.state, job.ttr) == (entry.state, new.ttr), new.id
-        assert abs(job.due - self.world.due(entry)) < 1e-3, f"{job} is due in {job.due}"
-        if not entry.unsure:
-            assert job.crashes == entry.crashes, f"{new.id}: {job.crashes}, not {entry.crashes}"
-
-    def _compare_pause(self, queue: str, paused: bool, left: float | None) -> None:
-        expected = self.world.pause_left(queue)
-        if expected and not paused and self.world.traits.drops_pauses:
-            # Its jobs may have been gone for a moment, and with them the queue.
-            self.world.resume(queue)
-            return
-        assert paused == bool(expected), f"{queue} is {'' if paused else 'not '}paused"
-        if expected and expected < EVER:
-            assert left is not None
-            assert abs(left - expected) < 1e-3, f"{queue} is paused for {left}, not {expected}"
-
-
-def run(
-    begin: Callable[[], Ground], *, examples: int, steps: int, seed: int, shrink: bool = True
-) -> Counts:
-    """Try so many programs of so many steps on fresh queues; the same ones for the same seed.
-
-    Raises what the shortest failing program raises, with its steps as a note.
-    """
-    counts = Counts()
-    fields = {"begin": staticmethod(begin), "counts": counts}
-    machine: type[Machine] = type("Queue", (Machine,), fields)
-    hypothesis.seed(seed)(machine)
-    run_state_machine_as_test(
-        machine,
-        settings=settings(
-            max_examples=examples,
-            stateful_step_count=steps,
-            deadline=None,
-            database=None,
-            report_multiple_bugs=False,
-            phases=(Phase.generate, Phase.shrink) if shrink else (Phase.generate,),
-            suppress_health_check=list(HealthCheck),
-        ),
-    )
-    return counts

@@ -15,7 +15,7 @@ from pulpo.adapters.memory.line import Entry
 from pulpo.adapters.memory.store import Store
 from pulpo.job import Job
 from tests.model.grounds import GROUNDS
-from tests.model.machine import run
+from tests.model.programs import run
 
 
 def attempt(folder: Path) -> None:

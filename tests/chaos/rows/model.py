@@ -8,7 +8,8 @@ from functools import partial
 from tests.chaos.row import Row
 from tests.chaos.trial import Trial
 from tests.model.grounds import GROUNDS
-from tests.model.machine import Counts, run
+from tests.model.machine import Counts
+from tests.model.programs import run
 
 BATCH = 100
 

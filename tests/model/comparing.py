@@ -1,0 +1,34 @@
+"""What an operator is shown, beside what the model says; it knows no engine and changes no job."""
+
+from __future__ import annotations
+
+from pulpo.job import ListedJob
+from tests.model.entries import Entry
+from tests.model.world import World
+
+__all__ = ["compare", "compare_pause"]
+
+EVER = 10_000_000.0
+
+
+def compare(world: World, job: ListedJob, entry: Entry) -> None:
+    """Fail unless a listed job is as its entry says."""
+    new = entry.new
+    assert (job.queue, job.body, job.priority) == (new.queue, new.body, new.priority), new.id
+    assert (job.state, job.ttr) == (entry.state, new.ttr), new.id
+    assert abs(job.due - world.due(entry)) < 1e-3, f"{job} is due in {job.due}"
+    if not entry.unsure:
+        assert job.crashes == entry.crashes, f"{new.id}: {job.crashes}, not {entry.crashes}"
+
+
+def compare_pause(world: World, queue: str, paused: bool, left: float | None) -> None:
+    """Fail unless a queue is paused for as long as the model says."""
+    expected = world.pause_left(queue)
+    if expected and not paused and world.traits.drops_pauses:
+        # Its jobs may have been gone for a moment, and with them the queue.
+        world.resume(queue)
+        return
+    assert paused == bool(expected), f"{queue} is {'' if paused else 'not '}paused"
+    if expected and expected < EVER:
+        assert left is not None
+        assert abs(left - expected) < 1e-3, f"{queue} is paused for {left}, not {expected}"
