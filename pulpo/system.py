@@ -284,6 +284,13 @@ class FairLock:
         self._seen = mark
 
 
+def seconds_asleep() -> float:
+    """Return how long this machine was suspended since its start; 0.0 where nobody counts that."""
+    if not hasattr(time, "CLOCK_BOOTTIME"):
+        return 0.0
+    return time.clock_gettime(time.CLOCK_BOOTTIME) - time.monotonic()
+
+
 def wait_any(fds: Sequence[int], timeout: float) -> tuple[set[int], float]:
     """Wait until one of the descriptors is readable; return which are, and the seconds it took."""
     start = time.monotonic()

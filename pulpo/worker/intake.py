@@ -88,7 +88,7 @@ class Intake:
                 self._room.had_none(run)
                 self._settling.judge(run, RELEASED)
         if run is not None:
-            self._drift.look(run, wall=wall, monotonic=now)
+            self._drift.look_at(run, wall=wall)
         if plain:
             self._threads.submit(plain, wake=self._room.hands_for(len(plain)))
         if coroutines:

@@ -83,6 +83,7 @@ class Worker:
         groups = groups or GroupRow.alone(settings.threads)
         self._isolation = Isolation(settings.isolate, clock, groups)
         self._settling = Settling(parts.codec, self._watch, journal)
+        self._drift = Drift(journal)
         self._intake = Intake(
             parts,
             clock,
@@ -93,7 +94,7 @@ class Worker:
             settling=self._settling,
             suspicion=Suspicion(adapter, last_death, started=clock.monotonic()),
             isolation=self._isolation if settings.isolate else None,
-            drift=Drift(journal),
+            drift=self._drift,
             own_clock=adapter if isinstance(adapter, OwnClock) else None,
         )
         self._recycling = Recycling(settings)
@@ -156,6 +157,7 @@ class Worker:
             self._settling.max_body = self._engine.max_body
         self._judge_finished()
         self._look_after_running()
+        self._drift.look(wall=self._clock.wall(), monotonic=self._clock.monotonic())
         self._retire_when_due()
         queues, limit = ((), 0) if self._is_stopping() else self._room.now()
         limit = self._recycling.within(limit)

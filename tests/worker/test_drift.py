@@ -25,16 +25,27 @@ class Seen:
     def __init__(self) -> None:
         self.clock = ManualClock()
         self._log = io.StringIO()
-        self._drift = Drift(Journal(self.clock, format="json", stream=self._log))
+        self.asleep = 0.0
+        journal = Journal(self.clock, format="json", stream=self._log)
+        self._drift = Drift(journal, lambda: self.asleep)
 
-    def look(self, *, ahead: float | None = None) -> None:
+    def suspend(self, seconds: float) -> None:
+        """Let the machine sleep: the wall clock goes on, the monotonic one does not."""
+        self.clock.jump(seconds)
+        self.asleep += seconds
+
+    def look(self) -> None:
+        """Let the loop come by."""
+        self._drift.look(wall=self.clock.wall(), monotonic=self.clock.monotonic())
+
+    def take(self, *, ahead: float | None = None) -> None:
         """Let a job arrive, made so many seconds ahead of this clock; None: it has no pulpo id."""
         stamp = f"{int((self.clock.wall() + (ahead or 0)) * 1000):012x}"
         pulpos = f"{stamp[:8]}-{stamp[8:]}{new_id()[13:]}"
         job = Job(number=1, body=b"")
         headers = {"type": "t", "id": "foreign" if ahead is None else pulpos}
         run = Run(job, Envelope(headers, None), TYPE)
-        self._drift.look(run, wall=self.clock.wall(), monotonic=self.clock.monotonic())
+        self._drift.look_at(run, wall=self.clock.wall())
 
     @property
     def told(self) -> list[str]:
@@ -63,10 +74,21 @@ def test_time_that_passes_and_a_clock_that_is_slewed_are_no_step() -> None:
     assert seen.told == []
 
 
+def test_a_night_in_which_the_machine_sleeps_is_no_step() -> None:
+    seen = Seen()
+    seen.look()
+    seen.suspend(30_000.0)
+    seen.look()
+    seen.clock.jump(-40.0)
+    seen.look()
+
+    assert seen.told == ["the wall clock was set 40 s back"]
+
+
 def test_a_producer_whose_clock_is_ahead_is_told_once() -> None:
     seen = Seen()
     for _ in range(3):
-        seen.look(ahead=30)
+        seen.take(ahead=30)
 
     (told,) = seen.told
     assert "published 30 s from now" in told
@@ -75,6 +97,6 @@ def test_a_producer_whose_clock_is_ahead_is_told_once() -> None:
 @pytest.mark.parametrize("ahead", [None, -86_400.0, 0.0, 4.5])
 def test_a_job_from_the_past_or_of_a_stranger_says_nothing_of_clocks(ahead: float | None) -> None:
     seen = Seen()
-    seen.look(ahead=ahead)
+    seen.take(ahead=ahead)
 
     assert seen.told == []
