@@ -10,14 +10,15 @@ import socket
 import ssl
 import threading
 from collections.abc import Callable
-from types import TracebackType
+
+from tests.lab.background import Background
 
 __all__ = ["Proxy"]
 
 _LOOK = 0.002
 
 
-class Proxy:
+class Proxy(Background):
     """Listens on a free port and passes everything on to a server; a context manager.
 
     With a `context` its clients speak TLS, as in front of stunnel. `lifetime` says for each
@@ -33,6 +34,7 @@ class Proxy:
         context: ssl.SSLContext | None = None,
         lifetime: Callable[[], float] = lambda: float("inf"),
     ) -> None:
+        super().__init__()
         self._target = (host, port)
         self._context = context
         self._lifetime = lifetime
@@ -40,13 +42,13 @@ class Proxy:
         self.port = int(self._listener.getsockname()[1])
         self.accepted = 0
         self._lines: list[_Line] = []
-        self._thread = threading.Thread(target=self._serve)
 
-    def _serve(self) -> None:
+    def _work(self) -> None:
         while True:
             try:
                 outer, _ = self._listener.accept()
             except OSError:
+                self._end_lines()
                 return
             outer.settimeout(5)
             try:
@@ -61,20 +63,12 @@ class Proxy:
             self._lines.append(line)
             line.thread.start()
 
-    def __enter__(self) -> Proxy:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _end(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(5)
+
+    def _end_lines(self) -> None:
         for line in self._lines:
             line.over.set()
         for line in self._lines:

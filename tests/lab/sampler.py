@@ -11,7 +11,8 @@ import time
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
+
+from tests.lab.background import Background
 
 __all__ = ["Sample", "Sampler", "sample"]
 
@@ -48,20 +49,20 @@ def sample(pids: Collection[int]) -> Sample:
     return Sample(time.monotonic(), rss, fds, threads, cpu)
 
 
-class Sampler:
+class Sampler(Background):
     """Samples in a thread of its own, every so many seconds; a context manager.
 
     `pids` is asked anew each time. `samples` is to be read after the end.
     """
 
     def __init__(self, pids: Callable[[], Collection[int]], *, every: float = 1.0) -> None:
+        super().__init__()
         self.samples: list[Sample] = []
         self._pids = pids
         self._every = every
         self._over = threading.Event()
-        self._thread = threading.Thread(target=self._run)
 
-    def _run(self) -> None:
+    def _work(self) -> None:
         while not self._over.wait(self._every):
             self.samples.append(sample(self._pids()))
 
@@ -70,15 +71,5 @@ class Sampler:
         """The most memory that was seen, in bytes."""
         return max((each.rss for each in self.samples), default=0)
 
-    def __enter__(self) -> Sampler:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _end(self) -> None:
         self._over.set()
-        self._thread.join()

@@ -9,8 +9,9 @@ import contextlib
 import socket
 import threading
 from collections.abc import Callable
-from types import TracebackType
 from typing import BinaryIO
+
+from tests.lab.background import Background
 
 __all__ = ["ScriptedServer"]
 
@@ -22,7 +23,7 @@ _STATS = b"version: 1.12\nmax-job-size: 65535\n"
 _PATIENCE = 30.0
 
 
-class ScriptedServer:
+class ScriptedServer(Background):
     """Listens on a free port of the loopback; a context manager.
 
     `stats`, with which a connection begins, it answers by itself. `commands` is what has come
@@ -30,19 +31,20 @@ class ScriptedServer:
     """
 
     def __init__(self, answer: Answer) -> None:
+        super().__init__()
         self._answer = answer
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.url = f"beanstalkd://127.0.0.1:{self._listener.getsockname()[1]}"
         self.commands: list[tuple[int, bytes]] = []
         self.closed: list[int] = []
         self._lines: list[tuple[socket.socket, threading.Thread]] = []
-        self._thread = threading.Thread(target=self._accept)
 
-    def _accept(self) -> None:
+    def _work(self) -> None:
         while True:
             try:
                 sock, _ = self._listener.accept()
             except OSError:
+                self._end_lines()
                 return
             sock.settimeout(_PATIENCE)
             thread = threading.Thread(target=self._serve, args=(len(self._lines), sock))
@@ -70,20 +72,12 @@ class ScriptedServer:
         sock.sendall(answer)
         return bool(answer)
 
-    def __enter__(self) -> ScriptedServer:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def _end(self) -> None:
         with contextlib.suppress(OSError):
             self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
-        self._thread.join(_PATIENCE)
+
+    def _end_lines(self) -> None:
         for sock, thread in self._lines:
             with contextlib.suppress(OSError):
                 sock.shutdown(socket.SHUT_RDWR)
