@@ -9,24 +9,33 @@ from __future__ import annotations
 import re
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pulpo
+from pulpo.codec import Codec
+from tests.acceptance.command_line import Said
 from tests.chaos.row import Row
 from tests.chaos.trial import Trial
+from tests.lab.place import Place
 from tests.lab.wire import Commands
 
 INJECTION = "x\r\nput 0 0 60 5\r\npwned"
 _PUT = re.compile(rb"put \d{1,10} \d{1,10} \d{1,10} \d{1,6}\r\n", re.ASCII)
 _USE = re.compile(rb"use [A-Za-z0-9][A-Za-z0-9_.+/;$()-]{0,199}\r\n", re.ASCII)
+# What commands that only look may ask; none of them has an argument that came through a door.
+_QUESTION = re.compile(
+    rb"(stats|list-tubes|list-tube-used|peek \d{1,19}|stats-job \d{1,19}|stats-tube default"
+    rb"|use default|watch default)\r\n"
+)
 # What pulpo asks of a server before it trusts it.
 _QUESTIONS = (b"stats\r\n", b"list-tube-used\r\n")
-FIELDS = (
-    *("type", "queue", "priority", "delay", "at", "expires", "ttr", "retries", "timeout"),
-    *("backoff", "headers", "id"),
+CALL_FIELDS = (
+    *("queue", "priority", "delay", "at", "expires", "ttr", "retries", "timeout", "backoff"),
+    "headers",
 )
+FIELDS = (*CALL_FIELDS, "type", "id")
 
 
 class Listener:
@@ -46,13 +55,16 @@ class Listener:
 
     def odd(self) -> list[bytes]:
         """Return what was told that is no command as pulpo makes them."""
-        rest = [bytes(told) for told in self._told if not told.endswith(b"\r\n")]
         wrong = [
             each
             for each in self.commands()
             if not (_PUT.match(each) or _USE.fullmatch(each) or each in _QUESTIONS)
         ]
-        return rest + wrong
+        return self.rest() + wrong
+
+    def rest(self) -> list[bytes]:
+        """Return what was told and is no whole command."""
+        return [bytes(told) for told in self._told if told and not told.endswith(b"\r\n")]
 
     def close(self) -> None:
         """Take no more connections."""
@@ -93,22 +105,35 @@ def any_values(trial: Trial) -> None:
     listener = Listener(server.port)
     trial.stack.callback(listener.close)
     with pulpo.Pulpo(listener.url) as app:
+
+        @app.job(type="t")
+        def task() -> None: ...
+
         for _ in range(trial.figures["messages"]):
+            by_call = trial.chosen.random() < 0.5
             fields = {
-                trial.chosen.choice(FIELDS): _any(trial)
+                trial.chosen.choice(CALL_FIELDS if by_call else FIELDS): _any(trial)
                 for _ in range(trial.chosen.choice([1, 1, 2]))
             }
             try:
-                app.publish(pulpo.Message(**{"type": "t", **fields}))
+                if by_call:
+                    task.using(**fields).delay()
+                else:
+                    app.publish(pulpo.Message(**{"type": "t", **fields}))
             except (pulpo.PulpoError, ValueError, TypeError) as error:
                 trial.count("refused")
-                named = any(name.removesuffix("s") in str(error) for name in fields)
                 trial.must(isinstance(error, pulpo.PulpoError), f"{error!r} for {fields!r:.200}")
-                trial.must(named, f"nothing named: {error} {fields!r:.200}")
+                trial.must(_names(str(error), fields), f"nothing named: {error} {fields!r:.200}")
             else:
                 trial.count("accepted")
     _judge(trial, listener)
     trial.must(trial.counted["refused"] > trial.figures["messages"] // 4, "many were refused")
+
+
+def _names(text: str, fields: Iterable[str]) -> bool:
+    """Tell whether an error says, as a word, one of the fields that were given."""
+    words = set(re.findall(r"[a-z]+", text.partition(": ")[0]))
+    return any(name in words or name.removesuffix("s") in words for name in fields)
 
 
 def _any(trial: Trial) -> Any:
@@ -171,12 +196,48 @@ def every_door(trial: Trial) -> None:
         for url in (f"{listener.url}?pool={INJECTION}", "beanstalkd://a b\r\n:1", "x\r\n://"):
             said = place.pulpo("stats", PULPO_URL=url)
             trial.must(said.code in (2, 4), f"{url!r}: {said.code}")
+        for said in _settings(place):
+            trial.must(said.code == 2, f"a settings file: {said.code}, {said.err}")
+            trial.must("Traceback" not in said.err, f"a settings file: {said.err}")
+            trial.count("refused")
         app.publish(pulpo.Message(type="t", headers={"note": INJECTION}, body=INJECTION))
         trial.count("accepted")
-    commands = [each for each in listener.commands() if each.startswith((b"put", b"use"))]
-    trial.count("puts", len([each for each in commands if each.startswith(b"put")]))
-    trial.must(trial.counted["puts"] == 1, f"the server was told {commands}")
+    _judge_commands(trial, listener)
     trial.must(trial.counted["refused"] >= trial.figures["attempts"], "as many attempts as said")
+
+
+def _settings(place: Place) -> Iterator[Said]:
+    """Run a command by settings files that hold what none may hold."""
+    file = place.folder / "pulpo.toml"
+    line = INJECTION.replace("\r", "\\r").replace("\n", "\\n")
+    for text in (
+        f'url = "beanstalkd://{line}"',
+        f'[handlers]\n"{line}" = "os.path:basename"',
+        f'[handlers]\n"t" = {{ handler = "os.path:basename", queue = "{line}" }}',
+    ):
+        file.write_text(text + "\n", encoding="utf-8")
+        yield place.pulpo(
+            "worker", "--burst", PULPO_URL="" if text.startswith("url") else place.url
+        )
+    file.unlink()
+
+
+def _judge_commands(trial: Trial, listener: Listener) -> None:
+    """The server has heard questions, and one job: that as it was meant, byte for byte."""
+    puts = [each for each in listener.commands() if each.startswith(b"put ")]
+    trial.count("puts", len(puts))
+    trial.must(len(puts) == 1, f"the server was told {puts}")
+    others = [each for each in listener.commands() if each not in puts]
+    strange = [each for each in others if not _QUESTION.fullmatch(each)]
+    trial.must(not strange, f"the server was told {strange[:3]}")
+    trial.must(not listener.rest(), f"half a command: {listener.rest()[:3]}")
+    for each in puts:
+        line, _, data = each.partition(b"\r\n")
+        found = Codec().decode(data.removesuffix(b"\r\n"))
+        size = len(data) - 2
+        trial.must(line == b"put 65536 0 60 %d" % size, f"the server was told {line!r}")
+        trial.must((found.type, found.body) == ("t", INJECTION), f"the job is {found}")
+        trial.must(found.user_headers() == {"note": INJECTION}, f"the job is {found}")
 
 
 def _doors(app: pulpo.Pulpo, task: Any) -> dict[str, Callable[[], object]]:
@@ -198,6 +259,10 @@ def _doors(app: pulpo.Pulpo, task: Any) -> dict[str, Callable[[], object]]:
         if name in ("queue", "priority", "ttr"):
             found[f"@job({options})"] = lambda options=options: app.job(type="u", **options)(task)  # type: ignore[misc]
     for value in (INJECTION, "", "a b", 7):
+        found[f"register {value!r}"] = lambda value=value: app.register(value, print)  # type: ignore[misc]
+        found[f"register queue {value!r}"] = lambda value=value: app.register(  # type: ignore[misc]
+            "other", print, queue=value
+        )
         found[f"type {value!r}"] = lambda value=value: app.publish(pulpo.Message(type=value))  # type: ignore[misc]
         found[f"id {value!r}"] = lambda value=value: app.publish(pulpo.Message(type="t", id=value))  # type: ignore[misc]
     return found
@@ -225,7 +290,7 @@ ROWS = [
         passes="a typed error that names the field and nothing put, or the job as asked for",
         act=any_values,
         engines=("beanstalkd",),
-        short={"messages": 3_000},
+        short={"messages": 5_000},
         full={"messages": 200_000},
         needs=("beanstalkd",),
     ),
