@@ -7,6 +7,8 @@ import subprocess
 import sys
 import time
 
+import greenstalk
+
 import pulpo
 from tests.chaos.clocks import WallClock
 from tests.chaos.row import BOTH, Row
@@ -25,6 +27,8 @@ JOBS = 20
 # Cores that a worker may keep busy at most while it has next to nothing to do.
 MOST_BUSY = 0.8
 SKEW = 30.0
+# Beyond its delay a job on a file waits for a thread, and no longer than this on a busy machine.
+LATEST = 5.0
 _PUBLISH = """
 import json, sys, pulpo, tests.chaos.clocks
 app = pulpo.Pulpo(sys.argv[1])
@@ -39,6 +43,7 @@ def jumps(trial: Trial) -> None:
     clock = WallClock(trial.folder / "clock")
     place = _place(trial, clock)
     options = ("--processes", str(PROCESSES), "--threads", str(THREADS))
+    mark = Mark(place.server) if place.server is not None else None
     with place.worker(*options, module=MODULE, **clock.environ) as worker, place.app() as app:
         worker.ready()
         started, busy = time.monotonic(), sample([worker.pid, *worker.children()]).cpu
@@ -48,6 +53,8 @@ def jumps(trial: Trial) -> None:
             chosen = JUMPS[n % len(JUMPS)] if n < len(JUMPS) else trial.chosen.choice(JUMPS)
             clock.set(chosen)
             trial.count("jumps")
+            if mark is not None:
+                trial.must(abs(mark.ahead() - chosen) < 5, f"the server's clock is not {chosen} on")
             _put(place, app)
             time.sleep(trial.chosen.uniform(0, 0.5))
         clock.set(0)
@@ -61,9 +68,45 @@ def jumps(trial: Trial) -> None:
         trial.must(not worker.said("died"), f"processes died: {worker.said('died')[:2]}")
         trial.must(worker.stop(timeout=20) == 0, "the worker ended with 0")
     trial.audit(place, doubled=trial.counted["jumps"] * PROCESSES * THREADS)
+    if mark is not None:
+        mark.remove()
     trial.must(not place.waiting(), "nothing is left, nothing is buried")
     if trial.engine == "sqlite":
         trial.must(not trial.counted["done again"], "a lease moved with the wall clock")
+        _judge_delays(trial, place)
+
+
+class Mark:
+    """A job that nobody serves: how long its delay has left says where a server's clock stands."""
+
+    FAR = 50 * YEAR
+
+    def __init__(self, server: Beanstalkd) -> None:
+        self._client = greenstalk.Client(("127.0.0.1", server.port), encoding=None, use="nobody")
+        self._number = self._client.put(b"a mark", delay=int(self.FAR))
+        self._put = time.monotonic()
+
+    def ahead(self) -> float:
+        """Return how many seconds the server's clock is ahead of where it stood at the put."""
+        left = int(self._client.stats_job(self._number)["time-left"])
+        return self.FAR - left - (time.monotonic() - self._put)
+
+    def remove(self) -> None:
+        """Delete the job, and hang up."""
+        self._client.delete(self._number)
+        self._client.close()
+
+
+def _judge_delays(trial: Trial, place: Place) -> None:
+    """A delay on a file is a duration, whatever the wall clock says meanwhile."""
+    asked = {entry.id: entry for entry in place.ledger.read("accepted")}
+    for entry in place.ledger.read("begun"):
+        put = asked[entry.id]
+        waited = entry.at - put.facts["asked"]
+        late = waited - put.facts["delay"]
+        trial.must(
+            -0.05 <= late <= LATEST, f"a delay of {put.facts['delay']} s took {waited:.1f} s"
+        )
 
 
 def _fetch_back(trial: Trial, place: Place) -> None:
@@ -98,8 +141,9 @@ def _put(place: Place, app: pulpo.Pulpo) -> None:
     ]
     for message in messages:
         place.ledger.note("attempted", message.id)
-    for ref in app.publish_many(messages):
-        place.ledger.note("accepted", ref.id)
+    asked = time.monotonic()
+    for message, ref in zip(messages, app.publish_many(messages), strict=True):
+        place.ledger.note("accepted", ref.id, asked=asked, delay=message.delay)
 
 
 def skew(trial: Trial) -> None:
@@ -158,9 +202,10 @@ ROWS = [
     Row(
         name="K1",
         says="wall clocks that jump by hours and years, of worker and server",
-        passes="0 lost, at most the running jobs again at each jump, none on a file; no busy loop",
+        passes="0 lost, at most the running jobs again at each jump; on a file none, and no delay "
+        "moves; no busy loop",
         act=jumps,
-        short={"jumps": 5},
+        short={"jumps": 8},
         full={"jumps": 100},
         engines=BOTH,
         needs=("faketime",),
