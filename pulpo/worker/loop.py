@@ -82,7 +82,7 @@ class Worker:
         self._watch = Watch(adapter, clock, self._threads, self._coroutines)
         groups = groups or GroupRow.alone(settings.threads)
         self._isolation = Isolation(settings.isolate, clock, groups)
-        self._settling = Settling(parts.codec, self._watch, journal)
+        self._settling = Settling(parts.codec, self._watch, journal, clock)
         self._drift = Drift(journal)
         self._intake = Intake(
             parts,
@@ -160,7 +160,7 @@ class Worker:
         self._drift.look(wall=self._clock.wall(), monotonic=self._clock.monotonic())
         self._retire_when_due()
         queues, limit = ((), 0) if self._is_stopping() else self._room.now()
-        limit = self._recycling.within(limit)
+        limit = 0 if self._settling.is_crowded else self._recycling.within(limit)
         patience = self._patience()
         answers, jobs = self._adapter.exchange(
             self._settling.offers(), queues, limit=limit, timeout=patience
@@ -242,6 +242,7 @@ class Worker:
             self._end = self._clock.monotonic() + self._settings.grace
             for run in self._threads.take_back(float("inf")):
                 self._settling.judge(run, RELEASED)
+            self._settling.give_back()
         return self._end is not None
 
     def _is_over(self) -> bool:

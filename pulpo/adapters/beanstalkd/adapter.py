@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import lru_cache
 
 from pulpo.adapters.beanstalkd import commands
@@ -19,8 +17,7 @@ from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
 from pulpo.adapters.beanstalkd.looking import (
     are_kicked,
     count_crashes,
-    describe_foreign,
-    is_foreign,
+    take_undescribed,
 )
 from pulpo.adapters.beanstalkd.putting import put_jobs, too_big
 from pulpo.adapters.beanstalkd.reclaiming import reclaim
@@ -120,7 +117,7 @@ class BeanstalkdAdapter:
         self._settling.prepare(settlements)
         flight = Flight()
         self._settling.add_to(flight, settlements)
-        room = 0 if self._is_full() else limit - len(board.arrived) - board.ahead
+        room = limit - len(board.arrived) - board.ahead
         if room > 0:
             self._reserving.add_to(flight, queues, limit=room, timeout=timeout)
         board.fly(flight)
@@ -144,8 +141,7 @@ class BeanstalkdAdapter:
         if self._board.arrived:
             return
         if timeout > 0:
-            reserve = limit > 0 and not self._is_full()
-            self._reserving.wait(queues, timeout=timeout, reserve=reserve)
+            self._reserving.wait(queues, timeout=timeout, reserve=limit > 0)
         elif polled:
             self._reserving.catch_up()
 
@@ -226,26 +222,13 @@ class BeanstalkdAdapter:
         self._put_at = now
         return link
 
-    def _is_full(self) -> bool:
-        return self._settling.full_until > self._clock.monotonic()
-
     def _deliver(self, limit: int) -> list[Job]:
-        undescribed = self._undescribed() if self._board.has_json else ()
+        undescribed = take_undescribed(self._board) if self._board.has_json else ()
         arrived = self._board.arrived
         jobs = [arrived.popleft() for _ in range(min(limit, len(arrived)))]
         arrived.extend(undescribed)
         self._watch_stash(moves=bool(jobs))
         return jobs
-
-    def _undescribed(self) -> list[Job]:
-        """Take out the JSON jobs of which the server has not said yet how urgent they are."""
-        board = self._board
-        with suppress(QueueUnavailableError):
-            describe_foreign(board)
-        undescribed = [job for job in board.arrived if is_foreign(job)]
-        board.arrived = deque(job for job in board.arrived if not is_foreign(job))
-        board.has_json = bool(undescribed)
-        return undescribed
 
     def _watch_stash(self, *, moves: bool) -> None:
         if not self._board.arrived:

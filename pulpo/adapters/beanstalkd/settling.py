@@ -31,8 +31,6 @@ __all__ = ["Settling"]
 
 # A put inside the worker's loop: longer, and the supervisor would miss the loop's beat.
 _PUT_PATIENCE = 2.5
-# After OUT_OF_MEMORY: how long nothing is reserved here, so that other work frees some room.
-_FULL_PAUSE = 1.0
 
 
 @dataclass(slots=True)
@@ -53,7 +51,6 @@ class Settling:
         self._board = board
         self._clock = clock
         self._progress: dict[int, _Progress] = {}
-        self.full_until = 0.0
 
     def prepare(self, settlements: Sequence[Settlement]) -> None:
         """Put what must be accepted before the old jobs go: `then` jobs and rewritten copies."""
@@ -153,9 +150,9 @@ class Settling:
         step, number = self._progress[settlement.job.number], settlement.job.number
         if not isinstance(error, JobTooBigError | QueueDrainingError):
             # No room: `bury`, or a release with a delay, would be refused too and lose the job
-            # from sight (it stays reserved by nobody). A plain release writes nothing.
-            step.plain = commands.release(number, copy.priority, 0)
-            self.full_until = self._clock.monotonic() + _FULL_PAUSE
+            # from sight (it stays reserved by nobody). Released at once, it would come first
+            # again. It stays ours, and is offered again.
+            self._board.answers[number] = error
         elif settlement.verb is Verb.BURY:
             step.plain, step.plain_kind = commands.bury(number, copy.priority), Kind.BURY
         else:

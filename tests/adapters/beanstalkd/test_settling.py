@@ -10,7 +10,7 @@ import pytest
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.clock import SystemClock
-from pulpo.errors import QueueError
+from pulpo.errors import QueueError, QueueFullError
 from pulpo.job import Job, NewJob, Settlement, Verb
 from pulpo.queue_url import QueueURL
 from tests.adapters.beanstalkd.scripted import ScriptedServer
@@ -31,6 +31,7 @@ class Script:
             "delete": b"DELETED\r\n",
             "release": b"RELEASED\r\n",
             "bury": b"BURIED\r\n",
+            "touch": b"TOUCHED\r\n",
             "stats-job": b"OK 12\r\n---\npri: 77\n\r\n",
             **{name.replace("_", "-"): answer for name, answer in answers.items()},
         }
@@ -85,16 +86,11 @@ def test_a_job_is_buried_as_a_copy_that_nobody_can_reserve_in_between() -> None:
         assert said(server) == [PUTS[Verb.BURY], b"reserve-job 6", b"bury 6 9", b"delete 5"]
 
 
-# After OUT_OF_MEMORY everything that writes would be refused too, and leave the job with nobody.
 REFUSED: Mapping[tuple[bytes, Verb], bytes] = {
     (b"JOB_TOO_BIG\r\n", Verb.REPLACE): b"release 5 9 3",
     (b"JOB_TOO_BIG\r\n", Verb.BURY): b"bury 5 9",
     (b"DRAINING\r\n", Verb.REPLACE): b"release 5 9 3",
     (b"DRAINING\r\n", Verb.BURY): b"bury 5 9",
-    (b"OUT_OF_MEMORY\r\n", Verb.REPLACE): b"release 5 9 0",
-    (b"OUT_OF_MEMORY\r\n", Verb.BURY): b"release 5 9 0",
-    (b"INTERNAL_ERROR\r\n", Verb.REPLACE): b"release 5 9 0",
-    (b"INTERNAL_ERROR\r\n", Verb.BURY): b"release 5 9 0",
 }
 
 
@@ -105,14 +101,39 @@ def test_a_job_whose_copy_is_refused_is_not_deleted(refusal: bytes, verb: Verb) 
         assert said(server)[1:] == [REFUSED[refusal, verb]]
 
 
-def test_where_there_is_no_room_nothing_is_reserved_for_a_moment() -> None:
+# Everything that writes would be refused too, and leave the job with nobody; a plain release would
+# bring it first again.
+@pytest.mark.parametrize("refusal", [b"OUT_OF_MEMORY\r\n", b"INTERNAL_ERROR\r\n"])
+@pytest.mark.parametrize("verb", [Verb.REPLACE, Verb.BURY])
+def test_a_job_whose_copy_finds_no_room_stays_ours_until_there_is(
+    refusal: bytes, verb: Verb
+) -> None:
+    script = Script(put=refusal)
+    with holding(script) as (server, adapter, job):
+        assert isinstance(settle(adapter, job, verb), QueueFullError)
+        assert list(adapter.touch([job])) == [True]
+        assert said(server) == [PUTS[verb], b"touch 5"]
+
+        script.answers["put"] = b"INSERTED 6\r\n"
+        assert settle(adapter, job, verb) is True
+        assert said(server)[-1] == b"delete 5"
+
+
+def test_a_job_whose_copy_finds_no_room_can_be_handed_back() -> None:
+    with holding(Script(put=b"OUT_OF_MEMORY\r\n")) as (server, adapter, job):
+        settle(adapter, job, Verb.REPLACE)
+
+        assert settle(adapter, job, Verb.RELEASE) is True
+        assert said(server)[-1] == b"release 5 77 0"
+
+
+def test_where_there_is_no_room_other_jobs_are_reserved_all_the_same() -> None:
     with holding(Script(put=b"OUT_OF_MEMORY\r\n")) as (server, adapter, job):
         settlement = Settlement(Verb.REPLACE, job, COPIED)
 
         adapter.exchange([settlement], ["default"], limit=8, timeout=0)
-        adapter.exchange([], ["default"], limit=8, timeout=0)
 
-        assert said(server)[1:] == [b"release 5 9 0"]
+        assert b"reserve-with-timeout 0" in said(server)
 
 
 @pytest.mark.parametrize("verb", [Verb.REPLACE, Verb.BURY])
