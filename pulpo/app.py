@@ -7,6 +7,7 @@ What is written on the wire is decided in `pulpo.publishing`, what a job functio
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack, overload
 
@@ -24,7 +25,7 @@ from pulpo.options import JobOptions, check_known
 from pulpo.publishing import JobRef, check_message, check_messages, new_job, put
 from pulpo.queue_url import mask
 from pulpo.registry import JobType, Registry
-from pulpo.run import CURRENT, Run
+from pulpo.run import CURRENT
 
 if TYPE_CHECKING:
     from typing import Self
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Pulpo"]
 
+_UNLIMITED = nullcontext()
 P = ParamSpec("P")
 R = TypeVar("R")
 
@@ -158,8 +160,7 @@ class Pulpo:
         `QueueUnavailableError` when the job is certainly not queued; `PublishUncertainError` when
         no answer came: publishing the same message again is safe.
         """
-        run = CURRENT.get(None)
-        return self._put([self._new_job(check_message(message), run)], run)[0]
+        return self._publish([check_message(message)])[0]
 
     def publish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Publish messages in one round trip; returns their references in order.
@@ -167,9 +168,7 @@ class Pulpo:
         A wrong message is refused before anything is put. If the queue did not accept some of
         them, raises the first one's error; its `results` say what became of each.
         """
-        run = CURRENT.get(None)
-        jobs = [self._new_job(message, run) for message in check_messages(messages)]
-        return self._put(jobs, run) if jobs else []
+        return self._publish(check_messages(messages))
 
     async def apublish(self, message: Message) -> JobRef:
         """Like `publish`; the event loop goes on meanwhile.
@@ -177,21 +176,19 @@ class Pulpo:
         All event loops of a process share one connection and its thread. A wait that is cancelled
         may have published.
         """
-        jobs = [self._new_job(check_message(message), CURRENT.get(None))]
+        jobs = self._jobs([check_message(message)])
         return (await self._connections().call(lambda adapter: put(adapter, jobs)))[0]
 
     async def apublish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Like `publish_many`; the event loop goes on meanwhile."""
-        run = CURRENT.get(None)
-        jobs = [self._new_job(message, run) for message in check_messages(messages)]
+        jobs = self._jobs(check_messages(messages))
         return await self._connections().call(lambda adapter: put(adapter, jobs)) if jobs else []
 
-    def _put(self, jobs: list[NewJob], run: Run | None) -> list[JobRef]:
-        if run is None or run.shield is None:
-            return put(self._connections().adapter(), jobs)
+    def _publish(self, batch: list[Message]) -> list[JobRef]:
+        jobs, run = self._jobs(batch), CURRENT.get(None)
         # A handler's time limit must not strike while a command is half written.
-        with run.shield:
-            return put(self._connections().adapter(), jobs)
+        with _UNLIMITED if run is None or run.shield is None else run.shield:
+            return put(self._connections().adapter(), jobs) if jobs else []
 
     def run_worker(self, *, burst: bool = False, **limits: Unpack[WorkerLimits]) -> bool:
         """Run the jobs of this app until interrupted; the caller waits.
@@ -216,10 +213,9 @@ class Pulpo:
         parts = WorkerParts(self.engine, self._registry, self.codec, shown_url=self.shown_url)
         return EmbeddedWorker.of(parts, self._clock, burst=burst, limits=limits)
 
-    def _new_job(self, message: Message, run: Run | None) -> NewJob:
-        # How many jobs stand above it: one more than above the job whose run publishes it.
-        depth = run.envelope.depth + 1 if run else 0
-        return new_job(message, self.codec, self._find, self._clock.wall(), depth)
+    def _jobs(self, batch: list[Message]) -> list[NewJob]:
+        codec, now, depth = self.codec, self._clock.wall(), _depth()
+        return [new_job(message, codec, self._find, now, depth) for message in batch]
 
     def _find(self, type: str) -> JobType | None:
         found = self._registry.find(type)
@@ -244,3 +240,9 @@ class Pulpo:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _depth() -> int:
+    """Return how many jobs stand above one that is published here and now."""
+    run = CURRENT.get(None)
+    return run.envelope.depth + 1 if run else 0

@@ -141,9 +141,8 @@ class Worker:
 
     def _is_hopeless(self, error: QueueError) -> bool:
         """Tell whether waiting would be in vain, or is not wanted."""
-        if isinstance(error, QueueUnusableError) and not self._watch.held:
-            return True
-        return self._settings.burst and self._outage.is_the_first_word(error)
+        in_vain = isinstance(error, QueueUnusableError) and not self._watch.held
+        return in_vain or (self._settings.burst and self._outage.is_the_first_word(error))
 
     def stop(self) -> None:
         """Reserve nothing more, let what runs finish within the grace; any thread or signal."""
@@ -162,9 +161,8 @@ class Worker:
         queues, limit = ((), 0) if self._is_stopping() else self._room.now()
         limit = 0 if self._settling.is_crowded else self._recycling.within(limit)
         patience = self._patience()
-        answers, jobs = self._adapter.exchange(
-            self._settling.offers(), queues, limit=limit, timeout=patience
-        )
+        offers = self._settling.offers()
+        answers, jobs = self._adapter.exchange(offers, queues, limit=limit, timeout=patience)
         self._settling.note(answers)
         if jobs:
             self._recycling.took(len(jobs))
@@ -185,11 +183,9 @@ class Worker:
         run, result, ended = finished
         if not self._watch.is_held(run):
             return
-        if result is None:  # nearly always
-            verdict = SUCCESS
-        else:
-            result = self._watch.seen_through(run, result)
-            verdict = _verdict(run, result, self._engine.delay_unit)
+        verdict = SUCCESS  # nearly always
+        if result is not None:
+            verdict = _verdict(run, self._watch.seen_through(run, result), self._engine.delay_unit)
         self._settling.judge(run, verdict, ended - run.started if run.started else 0.0)
 
     def _look_after_running(self) -> None:
@@ -246,19 +242,19 @@ class Worker:
         return self._end is not None
 
     def _is_over(self) -> bool:
-        idle = not self._watch.held and not self._settling
         if self._is_stopping():
             assert self._end is not None
             now = self._clock.monotonic()
             if now >= self._end and self._cut_short():
                 self._end = now + SETTLING_LAST  # for handing back what ran there
             return not self._watch.held or now >= self._end
-        return self._settings.burst and idle and self._drained
+        return self._settings.burst and self._drained and not (self._watch.held or self._settling)
 
     def _cut_short(self) -> bool:
         """End the runs that can be ended; True if there were any, the first time."""
-        boxes = self._isolation.end()
-        return self._coroutines.cancel_all() or boxes
+        return (
+            self._isolation.end() | self._coroutines.cancel_all()
+        )  # both of them
 
 
 def _verdict(run: Run, result: object, delay_unit: float) -> Verdict:

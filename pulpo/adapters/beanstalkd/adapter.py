@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections import deque
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from functools import lru_cache
 
 from pulpo.adapters.beanstalkd import commands
@@ -19,8 +17,7 @@ from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
 from pulpo.adapters.beanstalkd.looking import (
     are_kicked,
     count_crashes,
-    describe_foreign,
-    is_foreign,
+    take_undescribed,
 )
 from pulpo.adapters.beanstalkd.putting import put_jobs, too_big
 from pulpo.adapters.beanstalkd.reclaiming import reclaim
@@ -226,22 +223,12 @@ class BeanstalkdAdapter:
         return link
 
     def _deliver(self, limit: int) -> list[Job]:
-        undescribed = self._undescribed() if self._board.has_json else ()
+        undescribed = take_undescribed(self._board) if self._board.has_json else ()
         arrived = self._board.arrived
         jobs = [arrived.popleft() for _ in range(min(limit, len(arrived)))]
         arrived.extend(undescribed)
         self._watch_stash(moves=bool(jobs))
         return jobs
-
-    def _undescribed(self) -> list[Job]:
-        """Take out the JSON jobs of which the server has not said yet how urgent they are."""
-        board = self._board
-        with suppress(QueueUnavailableError):
-            describe_foreign(board)
-        undescribed = [job for job in board.arrived if is_foreign(job)]
-        board.arrived = deque(job for job in board.arrived if not is_foreign(job))
-        board.has_json = bool(undescribed)
-        return undescribed
 
     def _watch_stash(self, *, moves: bool) -> None:
         if not self._board.arrived:

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.link import Awaited, Kind
 from pulpo.adapters.beanstalkd.switchboard import Switchboard
+from pulpo.errors import QueueUnavailableError
 from pulpo.identity import NORMAL
 from pulpo.job import Job
 
-__all__ = ["are_kicked", "count_crashes", "describe_foreign", "is_foreign", "stats_of", "unclean"]
+__all__ = ["are_kicked", "count_crashes", "is_foreign", "stats_of", "take_undescribed", "unclean"]
 
 
 def stats_of(board: Switchboard, numbers: Iterable[int]) -> dict[int, dict[str, str]]:
@@ -55,6 +57,16 @@ def unclean(stats: Mapping[str, str]) -> int:
 def is_foreign(job: Job) -> bool:
     """Tell whether a job is JSON that was not described yet: it says none of its settings."""
     return job.priority is None and job.body[:1] == b"{"
+
+
+def take_undescribed(board: Switchboard) -> list[Job]:
+    """Describe the JSON jobs that have arrived; take out those of which the server says nothing."""
+    with suppress(QueueUnavailableError):
+        describe_foreign(board)
+    undescribed = [job for job in board.arrived if is_foreign(job)]
+    board.arrived = deque(job for job in board.arrived if not is_foreign(job))
+    board.has_json = bool(undescribed)
+    return undescribed
 
 
 def describe_foreign(board: Switchboard) -> None:

@@ -248,71 +248,73 @@ class Switchboard:
     def _take_in(self, link: Link, reply: Reply, others: list[Reply]) -> None:
         kind, number = reply.awaited
         if kind is Kind.RESERVE or kind is Kind.WAIT:
-            if kind is Kind.WAIT:
-                link.waiting = False
-            if reply.data is not None and reply.line.startswith(b"RESERVED "):
-                self.hits += 1
-                self._arrive(link, int(reply.line.split()[1]), reply.data)
-            elif reply.line in _EMPTY:
-                self.misses += 1
-            else:
-                raise _odd(link, reply)
+            _take_job(self, link, reply)
             return
         done = _DONE.get(kind)
         if done is None:
             if not _answers(reply):
                 raise _odd(link, reply)
             if kind is Kind.TAKE and reply.data is not None and number in self.orphans:
-                self._retake(link, number, reply.data)
+                _retake(self, link, number, reply.data)
             others.append(reply)
         elif kind is Kind.TOUCH:
             _take_touch(self, link, reply, number)
         else:
-            self._take_answer(link, reply, number, done)
+            _take_answer(self, link, reply, done)
 
-    def _retake(self, link: Link, number: int, body: bytes) -> None:
-        # Here and not where the reply is waited for: a link that breaks right after it must make
-        # an orphan of the job again. The body holds the pulpo id: the same body is the same job.
-        job = self.orphans[number]
-        if body == job.body:
-            self.hold(link, number, job)
-        else:
-            self.strangers.append((link, number))
 
-    def _take_answer(self, link: Link, reply: Reply, number: int, done: bytes) -> None:
-        line = reply.line
-        if line == done or line == b"NOT_FOUND":
-            self.answers[number] = line == done
-            self.doubts.discard(number)
-            self.running.pop(number, None)
-            self._holder.pop(number, None)
-            link.held.pop(number, None)
-        elif line == b"BURIED":  # to a release: no memory, the server put the job aside
-            self.answers[number] = True
-            self.forget(number)
-        elif line in (b"OUT_OF_MEMORY", b"INTERNAL_ERROR"):
-            self.answers[number] = QueueFullError(f"beanstalkd answered {line.decode()}")
-        else:
-            raise _odd(link, reply)
+def _take_answer(board: Switchboard, link: Link, reply: Reply, done: bytes) -> None:
+    line, number = reply.line, reply.awaited.number
+    if line in (done, b"NOT_FOUND", b"BURIED"):
+        # BURIED to a release: no memory, the server put the job aside.
+        board.answers[number] = line != b"NOT_FOUND"
+        board.forget(number)
+    elif line in (b"OUT_OF_MEMORY", b"INTERNAL_ERROR"):
+        board.answers[number] = QueueFullError(f"beanstalkd answered {line.decode()}")
+    else:
+        raise _odd(link, reply)
 
-    def _arrive(self, link: Link, number: int, body: bytes) -> None:
-        known = self.running.get(number)
-        if known is not None and known.body == body:
-            # Our own lease ran out and the server gave us the same job again: it was renewed by
-            # that. A second run of it here would be one too many.
-            previous = self._holder.get(number)
-            if previous is not None and previous is not link:
-                previous.held.pop(number, None)
-            self.orphans.pop(number, None)
-        else:
-            queue = link.watched[0] if len(link.watched) == 1 else None
-            known = Job(number=number, body=body, queue=queue, token=next(_arrivals))
-            self.running[number] = known
-            self.arrived.append(known)
-            if body.startswith(b"{"):
-                self.has_json = True
-        link.held[number] = known
-        self._holder[number] = link
+
+def _retake(board: Switchboard, link: Link, number: int, body: bytes) -> None:
+    # Here and not where the reply is waited for: a link that breaks right after it must make an
+    # orphan of the job again. The body holds the pulpo id: the same body is the same job.
+    job = board.orphans[number]
+    if body == job.body:
+        board.hold(link, number, job)
+    else:
+        board.strangers.append((link, number))
+
+
+def _take_job(board: Switchboard, link: Link, reply: Reply) -> None:
+    found = reply.data is not None and reply.line.startswith(b"RESERVED ")
+    if not found and reply.line not in _EMPTY:
+        raise _odd(link, reply)
+    if reply.awaited.kind is Kind.WAIT:
+        link.waiting = False
+    elif found:
+        board.hits += 1
+    else:
+        board.misses += 1
+    if found:
+        _arrive(board, link, reply)
+
+
+def _arrive(board: Switchboard, link: Link, reply: Reply) -> None:
+    number, body = int(reply.line.split()[1]), reply.data or b""
+    known = board.running.get(number)
+    if known is not None and known.body == body:
+        # Our own lease ran out and the server gave us the same job again: it was renewed by
+        # that. A second run of it here would be one too many.
+        previous = board.holder(number)
+        if previous is not None and previous is not link:
+            previous.held.pop(number, None)
+    else:
+        queue = link.watched[0] if len(link.watched) == 1 else None
+        known = Job(number=number, body=body, queue=queue, token=next(_arrivals))
+        board.running[number] = known
+        board.arrived.append(known)
+        board.has_json = board.has_json or body.startswith(b"{")
+    board.hold(link, number, known)
 
 
 def _take_touch(board: Switchboard, link: Link, reply: Reply, number: int) -> None:
