@@ -78,9 +78,9 @@ def _unpaused(
 ) -> tuple[Sequence[str], float]:
     paused = dict(connection.execute(sql.PAUSES).fetchall())
     ends = {queue: float("inf") if end is None else end - now.wall for queue, end in paused.items()}
-    soonest = min((end for queue, end in ends.items() if queue in queues and end > 0), default=None)
     served = [queue for queue in queues if ends.get(queue, 0) <= 0]
-    return served, float("inf") if soonest is None else soonest
+    # Other queues' as well: an ended pause has to be removed.
+    return served, min(ends.values(), default=float("inf"))
 
 
 def _first(

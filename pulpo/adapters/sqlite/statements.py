@@ -122,6 +122,7 @@ UPDATE jobs SET state = 0, moment = NULL, owner = 0, crashes = crashes + 1 WHERE
 HAND_BACK = "UPDATE jobs SET state = 0, moment = NULL, owner = 0 WHERE number = ?"
 
 PAUSES = "SELECT queue, until FROM pauses"
+END_PAUSES = "DELETE FROM pauses WHERE until <= ?"
 SAY = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)"
 BOOT = "SELECT value FROM facts WHERE name = 'boot'"
 # Another boot: its clock begins anew, so delays go on by the wall and every lease is over.

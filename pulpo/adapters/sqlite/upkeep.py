@@ -38,7 +38,7 @@ class Upkeep:
     def promote(
         self, connection: sqlite3.Connection, ready: Ready, now: Moment, *, me: int
     ) -> bool:
-        """Make ready what is due by now, and what others held beyond their lease.
+        """Make ready what is due by now, and what others held too long; remove ended pauses.
 
         Returns whether any queue is paused, since that is known on the way.
         """
@@ -52,6 +52,9 @@ class Upkeep:
         if lease is not None and lease <= now.boot:
             over = connection.execute(sql.EXPIRED, (now.boot, me)).fetchall()
             _change(connection, ready, sql.LEASE_OVER, over)
+        if paused:
+            # Gone for good: a clock that is set back revives none.
+            connection.execute(sql.END_PAUSES, (now.wall,))
         return bool(paused)
 
     def dead_holders(self, connection: sqlite3.Connection, me: int) -> list[int]:

@@ -111,6 +111,42 @@ def test_a_boot_leaves_what_is_buried_dated_or_ready_as_it_is(
     assert left(admin, dated.id) == pytest.approx(50.0)
 
 
+def test_a_pause_that_a_worker_has_seen_end_is_not_revived_by_a_clock_that_is_set_back(
+    adapter: SQLiteAdapter, admin: SQLiteAdmin, clock: ManualClock
+) -> None:
+    admin.pause("default", 60.0)
+    clock.advance(61)
+    assert not reserve(adapter)  # nothing there, and the pause is over
+
+    clock.jump(-3_600)
+    put(adapter, new(b"job"))
+
+    assert admin.stats("default").paused is False
+    assert bodies(reserve(adapter)) == [b"job"]
+
+
+def test_a_pause_that_has_ended_is_removed_also_where_another_queue_is_served(
+    adapter: SQLiteAdapter, admin: SQLiteAdmin, clock: ManualClock
+) -> None:
+    admin.pause("ended", 60.0)
+    admin.pause("lasting", 600.0)
+    admin.pause("endless")
+    clock.advance(61)
+
+    reserve(adapter, queues=["other"])
+
+    assert list(admin.queues()) == ["endless", "lasting"]
+
+
+def test_an_operator_removes_pauses_that_have_ended(admin: SQLiteAdmin, clock: ManualClock) -> None:
+    admin.pause("ended", 60.0)
+    clock.advance(61)
+
+    admin.pause("other")
+
+    assert list(admin.queues()) == ["other"]
+
+
 def test_a_burst_finds_its_job_behind_a_thousand_that_are_due_elsewhere(
     adapter: SQLiteAdapter, clock: ManualClock
 ) -> None:
