@@ -39,7 +39,9 @@ def reclaim(board: Switchboard) -> None:
 
 def _forget(board: Switchboard, number: int, job: Job) -> None:
     if number in board.doubts:
-        # Our delete was sent and its answer lost: a job that is gone was deleted by us.
+        # Our delete was sent and its answer lost. A job that is gone was deleted by us, or by who
+        # ran it after this line was cut: nothing tells which. True is what loses nothing, since
+        # False takes back the copy of a retried job; at worst two runs that ended well say so.
         reply = board.ask([(commands.peek(number), Awaited(Kind.PEEK, number))]).get(number)
         if reply is None:
             return  # this line is cut too: asked again after the next reconnect
