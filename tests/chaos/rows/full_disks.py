@@ -14,6 +14,7 @@ from tests.chaos.row import Row
 from tests.chaos.trial import Trial
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.disks import grow, small_disk
+from tests.lab.late_unlink import late_unlink
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, until
 from tests.lab.sampler import sample
@@ -105,7 +106,11 @@ def full_binlog(trial: Trial) -> None:
 def failing_binlog(trial: Trial) -> None:
     """Let every write to the log fail: the server goes on without it, and says so to nobody."""
     disk = FailingDisk(trial.folder / "flag", match="binlog.")
-    server = Beanstalkd("-f0", binlog=trial.folder / "binlog", environ=disk.environ)
+    # And one that gives up no old file before its last job is in the new one: it would lose that
+    # job by itself where the write fails.
+    preload = f"{late_unlink()['LD_PRELOAD']}:{disk.environ['LD_PRELOAD']}"
+    environ = {**disk.environ, "LD_PRELOAD": preload}
+    server = Beanstalkd("-f0", binlog=trial.folder / "binlog", environ=environ)
     trial.stack.enter_context(server)
     place = trial.place_at(server.url, server)
     app = trial.stack.enter_context(contextlib.closing(place.app()))
