@@ -252,9 +252,7 @@ class Worker:
 
     def _cut_short(self) -> bool:
         """End the runs that can be ended; True if there were any, the first time."""
-        return (
-            self._isolation.end() | self._coroutines.cancel_all()
-        )  # both of them
+        return self._isolation.end() | self._coroutines.cancel_all()  # both of them
 
 
 def _verdict(run: Run, result: object, delay_unit: float) -> Verdict:
