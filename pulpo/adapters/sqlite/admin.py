@@ -31,7 +31,7 @@ _EDIT = """
 UPDATE jobs SET id = ?, type = ?, queue = ?, priority = ?, state = ?, moment = ?, due_wall = ?,
 owner = 0, crashes = 0, ttr = ?, expires = ?, body = ? WHERE number = ?
 """
-_PAUSE = "INSERT OR REPLACE INTO pauses (queue, until) VALUES (?, ?)"
+_PAUSE = "INSERT OR REPLACE INTO pauses (queue, moment, until) VALUES (?, ?, ?)"
 _RESUME = "DELETE FROM pauses WHERE queue = ?"
 _READY_COUNT = "SELECT count(*) FROM jobs WHERE state = 0 AND queue = ?"
 # An operator holds no jobs, so every lease that has ended is somebody else's.
@@ -139,8 +139,9 @@ class SQLiteAdmin:
         check_queue(queue)
         if seconds is not None and not 0 < seconds < float("inf"):
             raise UsageError(f"a pause must be more than 0 seconds: {seconds!r}")
-        until = None if seconds is None else self._database.clock.wall() + seconds
-        self._change(lambda connection, _: connection.execute(_PAUSE, (queue, until)))
+        now = self._upkeep.now()
+        end = (None, None) if seconds is None else (now.boot + seconds, now.wall + seconds)
+        self._change(lambda connection, _: connection.execute(_PAUSE, (queue, *end)))
 
     def resume(self, queue: str) -> None:
         """End a pause, and wake who has waited for it."""

@@ -39,7 +39,7 @@ WHERE state = 3 AND moment IS NOT NULL AND queue = ? GROUP BY 1, 2
 _COUNT_BURIED = """
 SELECT count(*) FROM jobs WHERE state = 4 AND moment IS NOT NULL AND queue = ?
 """
-_PAUSE = "SELECT until FROM pauses WHERE queue = ? AND (until IS NULL OR until > ?)"
+_PAUSE = "SELECT moment FROM pauses WHERE queue = ? AND (moment IS NULL OR moment > ?)"
 
 _SEEN = "id, number, queue, state, moment, owner, priority, ttr, crashes, body"
 _PEEK = f"SELECT {_SEEN} FROM jobs WHERE id = ? ORDER BY state = 3 DESC, number LIMIT 1"
@@ -82,7 +82,7 @@ def stats(
         else:
             reserved += count
     (buried,) = connection.execute(_COUNT_BURIED, (queue,)).fetchone()
-    pause = connection.execute(_PAUSE, (queue, now.wall)).fetchone()
+    pause = connection.execute(_PAUSE, (queue, now.boot)).fetchone()
     return QueueStats(
         queue=queue,
         ready=ready,
@@ -90,7 +90,7 @@ def stats(
         reserved=reserved,
         buried=buried,
         paused=pause is not None,
-        pause_left=None if pause is None or pause[0] is None else pause[0] - now.wall,
+        pause_left=None if pause is None or pause[0] is None else pause[0] - now.boot,
     )
 
 

@@ -77,7 +77,7 @@ def _unpaused(
     connection: sqlite3.Connection, queues: Sequence[str], now: Moment
 ) -> tuple[Sequence[str], float]:
     paused = dict(connection.execute(sql.PAUSES).fetchall())
-    ends = {queue: float("inf") if end is None else end - now.wall for queue, end in paused.items()}
+    ends = {queue: float("inf") if end is None else end - now.boot for queue, end in paused.items()}
     served = [queue for queue in queues if ends.get(queue, 0) <= 0]
     # Other queues' as well: an ended pause has to be removed.
     return served, min(ends.values(), default=float("inf"))

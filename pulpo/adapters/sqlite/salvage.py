@@ -34,7 +34,7 @@ _FROM = f"SELECT number, {_COLUMNS} FROM jobs NOT INDEXED WHERE number >= ? ORDE
 _INSERT = f"INSERT OR IGNORE INTO jobs (number, {_COLUMNS}) VALUES ({', '.join('?' * 12)})"
 _KEYS = "SELECT number, id FROM jobs INDEXED BY ids ORDER BY id"
 _PAUSES = "SELECT queue, until FROM pauses"
-_PAUSE = "INSERT OR REPLACE INTO pauses (queue, until) VALUES (?, ?)"
+_PAUSE = "INSERT OR REPLACE INTO pauses (queue, until, moment) VALUES (?, ?, ?)"
 _AT_ONCE = 500
 # A damaged page holds fewer rows than this: up to here each number is tried.
 _SMALL_STEPS = 2_000
@@ -118,7 +118,7 @@ def _copy(old: sqlite3.Connection, database: Database, now: Moment) -> Salvaged:
         scratch = database.path.with_name(database.path.name + ".pages")
         found, odd = _take(dredge(old, scratch, hidden, _COLUMNS), database, now)
         copied, unsound = copied | found, unsound | odd
-    _write(database, _PAUSE, _pauses(old))
+    _write(database, _PAUSE, _pauses(old, now))
     return Salvaged(
         copied=len(copied),
         lost=sorted(name for _, name in known - copied),
@@ -203,12 +203,16 @@ def _reads(old: sqlite3.Connection, number: int) -> bool:
     return True
 
 
-def _pauses(old: sqlite3.Connection) -> list[tuple[object, ...]]:
+def _pauses(old: sqlite3.Connection, now: Moment) -> list[tuple[object, ...]]:
     try:
         found = old.execute(_PAUSES).fetchall()
     except sqlite3.Error:
         return []
-    return [(queue, until) for queue, until in found if _is_name(queue) and _is_time(until)]
+    return [
+        (queue, until, None if until is None else until - now.wall + now.boot)
+        for queue, until in found
+        if _is_name(queue) and _is_time(until)
+    ]
 
 
 def _known(old: sqlite3.Connection) -> tuple[set[Key], bool]:

@@ -63,9 +63,10 @@ CREATE TABLE IF NOT EXISTS owners (
     slot   INTEGER UNIQUE
 )
 """
-# until: the wall time at which a pause ends; NULL = never.
+# moment: when a pause ends, by the boot's clock; NULL = never. until: the same by the wall clock,
+# which counts if the machine starts anew before.
 _PAUSES = """
-CREATE TABLE IF NOT EXISTS pauses (queue TEXT PRIMARY KEY, until REAL) WITHOUT ROWID
+CREATE TABLE IF NOT EXISTS pauses (queue TEXT PRIMARY KEY, moment REAL, until REAL) WITHOUT ROWID
 """
 _FACTS = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID

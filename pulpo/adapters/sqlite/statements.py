@@ -29,6 +29,7 @@ __all__ = [
     "PAUSES",
     "PROMOTE",
     "REBASE",
+    "REBASE_PAUSES",
     "RELEASE",
     "RENEW",
     "SAY",
@@ -121,12 +122,13 @@ UPDATE jobs SET state = 0, moment = NULL, owner = 0, crashes = crashes + 1 WHERE
 """
 HAND_BACK = "UPDATE jobs SET state = 0, moment = NULL, owner = 0 WHERE number = ?"
 
-PAUSES = "SELECT queue, until FROM pauses"
-END_PAUSES = "DELETE FROM pauses WHERE until <= ?"
+PAUSES = "SELECT queue, moment FROM pauses"
+END_PAUSES = "DELETE FROM pauses WHERE moment <= ?"
 SAY = "INSERT OR REPLACE INTO facts (name, value) VALUES (?, ?)"
 BOOT = "SELECT value FROM facts WHERE name = 'boot'"
 # Another boot: its clock begins anew, so delays go on by the wall and every lease is over.
 REBASE = "UPDATE jobs SET moment = due_wall + ? WHERE state = 1 AND moment IS NOT NULL"
+REBASE_PAUSES = "UPDATE pauses SET moment = until + ? WHERE moment IS NOT NULL"
 NEW_BOOT = """
 UPDATE jobs SET state = 0, moment = NULL, owner = 0, crashes = crashes + 1
 WHERE state = 3 AND moment IS NOT NULL

@@ -53,8 +53,7 @@ class Upkeep:
             over = connection.execute(sql.EXPIRED, (now.boot, me)).fetchall()
             _change(connection, ready, sql.LEASE_OVER, over)
         if paused:
-            # Gone for good: a clock that is set back revives none.
-            connection.execute(sql.END_PAUSES, (now.wall,))
+            connection.execute(sql.END_PAUSES, (now.boot,))
         return bool(paused)
 
     def dead_holders(self, connection: sqlite3.Connection, me: int) -> list[int]:
@@ -84,7 +83,8 @@ class Upkeep:
                 if connection.execute(sql.BOOT).fetchone() == (boot,):
                     return  # somebody was faster
                 del ready  # nobody waits yet: every process of the old boot is gone
-                connection.execute(sql.REBASE, (now.boot - now.wall,))
+                for rebase in (sql.REBASE, sql.REBASE_PAUSES):
+                    connection.execute(rebase, (now.boot - now.wall,))
                 connection.execute(sql.NEW_BOOT)
                 connection.execute(sql.SAY, ("boot", boot))
 

@@ -111,17 +111,33 @@ def test_a_boot_leaves_what_is_buried_dated_or_ready_as_it_is(
     assert left(admin, dated.id) == pytest.approx(50.0)
 
 
-def test_a_pause_that_a_worker_has_seen_end_is_not_revived_by_a_clock_that_is_set_back(
+@pytest.mark.parametrize("jump", [3_600.0, -3_600.0])
+def test_a_pause_lasts_as_long_as_was_said_wherever_the_wall_clock_is_set(
+    adapter: SQLiteAdapter, admin: SQLiteAdmin, clock: ManualClock, jump: float
+) -> None:
+    put(adapter, new(b"job"))
+    admin.pause("default", 60.0)
+    clock.advance(30)
+    clock.jump(jump)
+
+    assert admin.stats("default").pause_left == 30.0
+    assert reserve(adapter) == ()
+    clock.advance(31)
+    assert admin.stats("default").paused is False
+    assert bodies(reserve(adapter)) == [b"job"]
+
+
+def test_a_pause_goes_on_by_the_wall_clock_when_the_machine_was_started_anew(
     adapter: SQLiteAdapter, admin: SQLiteAdmin, clock: ManualClock
 ) -> None:
-    admin.pause("default", 60.0)
-    clock.advance(61)
-    assert not reserve(adapter)  # nothing there, and the pause is over
-
-    clock.jump(-3_600)
     put(adapter, new(b"job"))
+    admin.pause("default", 60.0)
+    clock.jump(20)  # while it was off
+    clock.reboot()
 
-    assert admin.stats("default").paused is False
+    assert reserve(adapter) == ()
+    assert admin.stats("default").pause_left == 40.0
+    clock.advance(41)
     assert bodies(reserve(adapter)) == [b"job"]
 
 
