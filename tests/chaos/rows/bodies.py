@@ -185,7 +185,7 @@ ROWS = [
         "good jobs between them are done",
         act=act,
         engines=("beanstalkd",),
-        short={"bodies": 2_000},
+        short={"bodies": 10_000},
         full={"bodies": 1_000_000},
         needs=("beanstalkd", "faketime"),
     )

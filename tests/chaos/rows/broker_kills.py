@@ -184,7 +184,7 @@ ROWS = [
         act=killed,
         engines=tuple(FLAGS),
         needs=("beanstalkd", "compiler"),
-        short={"jobs": 1_000, "kills": 10},
+        short={"jobs": 1_500, "kills": 15},
         full={"jobs": 100_000, "kills": 500},
     ),
     Row(

@@ -90,7 +90,7 @@ ROWS = [
         passes="0 lost, integrity ok after each kill, no lock and no orphan left over",
         act=act,
         engines=("sqlite",),
-        short={"kills": 20},
+        short={"kills": 25},
         full={"kills": 1_000},
     )
 ]

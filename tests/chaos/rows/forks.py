@@ -84,7 +84,7 @@ ROWS = [
         says="forks of producers and of handlers",
         passes="0 lost, 0 twice, parent and children publish, no child holds a job",
         act=act,
-        short={"rounds": 5},
+        short={"rounds": 13},
         full={"rounds": 100},
     )
 ]

@@ -165,7 +165,7 @@ ROWS = [
         passes="0 lost, 0 wrong settles, broken connections closed, no thread or process lost",
         act=act,
         engines=("beanstalkd",),
-        short={"jobs": 300, "faults": 60, "workers": 2},
+        short={"jobs": 500, "faults": 110, "workers": 2},
         full={"jobs": 20_000, "faults": 5_000, "workers": 4},
     )
 ]

@@ -84,7 +84,7 @@ ROWS = [
         passes="only documented errors, at most 1 MB allocated, a broken connection closed",
         act=act,
         engines=("a liar",),
-        short={"replies": 2_000, "processes": 2},
+        short={"replies": 10_000, "processes": 2},
         full={"replies": 1_000_000, "processes": 2},
     )
 ]

@@ -98,7 +98,7 @@ ROWS = [
         says="kill -9 of workers",
         passes="0 lost, 0 buried, 0 orphans, back within 1 s, second runs at most kills x slots",
         act=act,
-        short={"jobs": 2_000, "kills": 20, "workers": 2},
+        short={"jobs": 2_500, "kills": 25, "workers": 2},
         full={"jobs": 100_000, "kills": 1_000, "workers": 4},
     )
 ]
