@@ -63,6 +63,13 @@ def children(pid: int) -> list[int]:
     return sorted(found)
 
 
+def _leads_a_group(pid: int) -> bool:
+    try:
+        return os.getpgid(pid) == pid
+    except ProcessLookupError:
+        return False
+
+
 def users_of(ledger: Path) -> list[int]:
     """Return the living processes that keep this ledger, and whatever those have started."""
     mark = b"\0LEDGER=%s\0" % os.fsencode(ledger)
@@ -140,8 +147,11 @@ class WorkerProcess:
         return self._process is not None and self._process.poll() is None
 
     def children(self) -> list[int]:
-        """Return the living worker processes."""
-        found = children(self.pid)
+        """Return the living worker processes.
+
+        Each leads a group of its own; what a supervisor forks to start its guardian does not.
+        """
+        found = [pid for pid in children(self.pid) if _leads_a_group(pid)]
         self._seen.update(found)
         return found
 

@@ -105,7 +105,8 @@ def interpreter(trial: Trial) -> None:
         trial.must(worker.ready().stop() == 0, "the worker ends well")
     trial.count("processes killed", len(died))
     trial.must(all("no beat" in reason for reason in died), f"killed for another reason: {died}")
-    trial.must(2 <= len(died) <= 2 * len(held) + 2, f"{len(died)} processes were killed")
+    # Mostly two each; one where its queue has counted a reservation that nobody has begun.
+    trial.must(len(held) <= len(died) <= 2 * len(held) + 2, f"{len(died)} processes were killed")
     for job_id in held:
         job = place.show(job_id)
         trial.must("timed out after 2s" in str(job["error"]), f"buried with {job['error']}")

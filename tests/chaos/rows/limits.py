@@ -91,8 +91,8 @@ def _little_memory_for_a_worker(trial: Trial) -> None:
     trial.must("SIGABRT" in why, f"the reason names the signal: {why}")
     why = str(place.show(greedy)["error"])
     trial.must("MemoryError" in why, f"the reason names the error: {why}")
-    # What ran beside it when it died runs again.
-    trial.audit(place, doubled=deaths * 4, begun_again=deaths * 5)
+    # What ran beside it when it died runs again, and what had ended and was not told yet.
+    trial.audit(place, doubled=deaths * 8, begun_again=deaths * 10)
 
 
 def _publish_aside(place: Place, app: Pulpo, kind: str) -> str:
