@@ -63,9 +63,9 @@ def children(pid: int) -> list[int]:
     return sorted(found)
 
 
-def _leads_a_group(pid: int) -> bool:
+def _leads_a_group(pid: int, supervisor: int) -> bool:
     try:
-        return os.getpgid(pid) == pid
+        return os.getpgid(pid) == pid and os.getsid(pid) == os.getsid(supervisor)
     except ProcessLookupError:
         return False
 
@@ -149,9 +149,10 @@ class WorkerProcess:
     def children(self) -> list[int]:
         """Return the living worker processes.
 
-        Each leads a group of its own; what a supervisor forks to start its guardian does not.
+        Each leads a group of its own in the supervisor's session; what is forked there to start
+        the guardian does not.
         """
-        found = [pid for pid in children(self.pid) if _leads_a_group(pid)]
+        found = [pid for pid in children(self.pid) if _leads_a_group(pid, self.pid)]
         self._seen.update(found)
         return found
 

@@ -138,7 +138,6 @@ class _SQLite(_Ground):
         max_body=MAX_BODY,
         born=lambda place, copy: (place, int(not copy)),
         edits_in_place=True,
-        pauses_by_wall=True,
         dead_may_wait=True,
         renews_what_was_seen=True,
     )

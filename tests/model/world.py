@@ -35,8 +35,9 @@ class World:
     traits: Traits
     clock: Clock
     jobs: dict[str, Entry] = field(default_factory=dict)
-    #: When the pause of a queue ends.
+    #: When the pause of a queue ends, and when that is on the wall.
     pauses: dict[str, float] = field(default_factory=dict)
+    pauses_on_wall: dict[str, float] = field(default_factory=dict)
     #: What a door held when its connection was cut: births and runs by id.
     orphans: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     #: Late jobs of which only their engine knows whether it has renewed them.
@@ -65,6 +66,10 @@ class World:
             entry.owner, entry.late, entry.left_behind = "", False, False
             if entry.state is DELAYED:
                 entry.due = self.clock.monotonic() + entry.due_wall - self.clock.wall()
+        if not self.traits.pauses_by_wall:
+            for queue in self.pauses:
+                left = self.pauses_on_wall[queue] - self.clock.wall()
+                self.pauses[queue] = self.clock.monotonic() + left
 
     # What a door does
 
@@ -220,7 +225,9 @@ class World:
     def pause(self, queue: str, seconds: float | None) -> None:
         """Let nobody reserve from a queue."""
         self._operate()
-        self.pauses[queue] = math.inf if seconds is None else self._pause_clock() + seconds
+        lasts = math.inf if seconds is None else seconds
+        self.pauses[queue] = self._pause_clock() + lasts
+        self.pauses_on_wall[queue] = self.clock.wall() + lasts
 
     def resume(self, queue: str) -> None:
         """End a pause."""

@@ -96,7 +96,9 @@ class Copy:
             "PYTHONDONTWRITEBYTECODE": "1",
             "GIT_CEILING_DIRECTORIES": str(self.folder.parent),
         }
-        return {**os.environ, **mine, **more}
+        # Its tests are no part of a run that is spread over several processes itself.
+        kept = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST_")}
+        return {**kept, **mine, **more}
 
 
 def _tracked() -> list[str]:

@@ -10,7 +10,7 @@ import pytest
 from tests.lab.processes import is_alive, until
 from tests.mutants.__main__ import main, try_out
 from tests.mutants.copy import Copy
-from tests.mutants.mutant import Mutant, apply_command
+from tests.mutants.mutant import Mutant
 
 _TESTS = """
 import pytest
@@ -41,7 +41,7 @@ def test_leaves():
 """
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def copies(tmp_path_factory: pytest.TempPathFactory) -> tuple[Copy, Copy]:
     """Return two copies of the tree, with a file of tests of which one sees the bug."""
     made = tuple(Copy(tmp_path_factory.mktemp("copies") / name) for name in ("sick", "healthy"))
@@ -88,10 +88,7 @@ def test_what_a_test_leaves_behind_ends_with_it(copies: tuple[Copy, Copy], tmp_p
 def test_a_bug_that_no_test_sees_lives(
     copies: tuple[Copy, Copy], mutant: Mutant, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    sick, healthy = copies
-    sick.run(apply_command(mutant, "--reverse"))
-
-    found = try_out(mutant, sick, healthy, tests=["tests/test_unreadable.py"])
+    found = try_out(mutant, *copies, tests=["tests/test_unreadable.py"])
 
     assert found.tests == ()
 
