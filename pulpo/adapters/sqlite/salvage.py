@@ -40,6 +40,8 @@ _AT_ONCE = 500
 _SMALL_STEPS = 2_000
 _LAST_NUMBER = 2**62
 _LONGEST = 1e12
+# What the table of a new file takes.
+_MOST_CRASHES = 1_000_000
 
 # Its number, then _COLUMNS; of a damaged file, so anything may stand anywhere.
 _Row = tuple[Any, ...]
@@ -239,7 +241,8 @@ def _is_sound(row: _Row) -> bool:
     except ValueError:  # a UsageError too
         return False
     times = all(_is_time(value) for value in (moment, due_wall, expires))
-    numbers = isinstance(crashes, int) and _is_time(ttr) and bool(ttr)
+    counted = isinstance(crashes, int) and abs(crashes) <= _MOST_CRASHES
+    numbers = counted and _is_time(ttr) and bool(ttr)
     return times and numbers and _is_name(queue) and isinstance(body, bytes)
 
 

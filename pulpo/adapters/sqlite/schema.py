@@ -21,8 +21,10 @@ APPLICATION_ID = 0x70756C70
 # burial; NULL for a ready job. due_wall: when a delayed job is due if the machine starts anew
 # before. number: may be given anew after the job is gone, and the highest is the newest. That is
 # safe since no two reservations have the same owner and fence, so that a lost one settles nothing
-# (AUTOINCREMENT would cost every put one more page). The check is for what others write into the
-# file: SQLite keeps any value in any column, and one that cannot be read would stop every worker.
+# (AUTOINCREMENT would cost every put one more page). The checks are for what others write into the
+# file: SQLite keeps any value in any column. One that cannot be read, or not be written back, would
+# stop every worker, and a state without its moment would hide the job from everybody. No IN and no
+# second CAST: they would cost every put and every claim half a microsecond each.
 _JOBS = """
 CREATE TABLE IF NOT EXISTS jobs (
     number   INTEGER PRIMARY KEY,
@@ -40,12 +42,20 @@ CREATE TABLE IF NOT EXISTS jobs (
     expires  REAL,
     body     BLOB    NOT NULL,
     CHECK (
-        typeof(id) = 'text' AND typeof(type) = 'text' AND typeof(queue) = 'text'
+        typeof(id) = 'text' AND length(id) BETWEEN 1 AND 64 AND id NOT GLOB '*[^!-~]*'
+        AND length(CAST(id AS BLOB)) = length(id)
+        AND typeof(type) = 'text' AND typeof(body) = 'blob'
+        AND typeof(queue) = 'text' AND length(queue) <= 200 AND instr(queue, char(0)) = 0
         AND queue GLOB '[A-Za-z0-9]*' AND queue NOT GLOB '*[^A-Za-z0-9_.+/;$()-]*'
-        AND length(queue) <= 200 AND typeof(priority) = 'integer' AND typeof(crashes) = 'integer'
-        AND typeof(ttr) = 'real' AND typeof(body) = 'blob'
+        AND typeof(priority) = 'integer' AND priority BETWEEN 0 AND 4294967295
+        AND typeof(crashes) = 'integer' AND crashes BETWEEN -1000000 AND 1000000
+        AND typeof(ttr) = 'real' AND ttr > 0 AND ttr < 9e999
     ),
-    CHECK (typeof(moment) IN ('real', 'null'))
+    CHECK (
+        typeof(state) = 'integer' AND state BETWEEN 0 AND 4
+        AND typeof(moment) = CASE state WHEN 0 THEN 'null' ELSE 'real' END
+        AND (state <> 1 OR typeof(due_wall) = 'real')
+    )
 )
 """
 _READY = "CREATE INDEX IF NOT EXISTS ready ON jobs (queue, priority, number) WHERE state = 0"

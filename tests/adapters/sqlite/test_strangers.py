@@ -154,20 +154,41 @@ def test_a_link_among_the_locks_is_an_error_of_the_queue(
     ("column", "value"),
     [
         ("id", b"\xff"),
+        ("id", ""),
+        ("id", "a b"),
+        ("id", "ü"),
+        ("id", "a\0b"),
+        ("id", "x" * 65),
+        ("id", "\x1b[2J"),
         ("type", b"t"),
         ("queue", "no queue"),
         ("queue", ""),
         ("queue", b"default"),
+        ("queue", "default\0x"),
+        ("queue", "q" * 201),
         ("priority", "urgent"),
         ("priority", 0.5),
+        ("priority", -1),
+        ("priority", 2**32),
         ("crashes", "none"),
+        ("crashes", 2**63 - 1),
+        ("crashes", -(2**63)),
         ("ttr", "a minute"),
+        ("ttr", 0.0),
+        ("ttr", -1.0),
+        ("ttr", float("inf")),
         ("moment", "soon"),
+        ("moment", 1.0),
+        ("state", 5),
+        ("state", 0.5),
+        ("state", "ready"),
+        ("state", 1),
+        ("state", 4),
         ("body", "text"),
         ("body", None),
     ],
 )
-def test_a_row_that_could_stop_a_worker_cannot_be_written_by_anybody(
+def test_a_row_that_could_stop_a_worker_or_hide_a_job_cannot_be_written_by_anybody(
     open_adapter: Open, column: str, value: object
 ) -> None:
     adapter = open_adapter()
@@ -183,3 +204,33 @@ def test_a_row_that_could_stop_a_worker_cannot_be_written_by_anybody(
         stranger.execute(insert, tuple(row.values()))
 
     assert bodies(reserve(adapter, 9)) == [b"good"]
+
+
+def test_text_that_is_no_utf_8_cannot_be_written_by_anybody(open_adapter: Open) -> None:
+    adapter = open_adapter()
+    put(adapter, new(b"good"))
+
+    for name, queue in (("ff41", "64656661756c74"), ("41", "64ff")):
+        with (
+            contextlib.closing(sqlite3.connect(adapter._database.path)) as stranger,
+            pytest.raises(sqlite3.IntegrityError),
+        ):
+            stranger.execute(
+                "INSERT INTO jobs (id, type, queue, priority, state, ttr, body) VALUES "
+                f"(CAST(x'{name}' AS TEXT), 't', CAST(x'{queue}' AS TEXT), 1, 0, 60.0, x'c1')"
+            )
+
+    assert bodies(reserve(adapter, 9)) == [b"good"]
+
+
+def test_the_least_that_a_stranger_can_write_becomes_a_job(open_adapter: Open) -> None:
+    adapter = open_adapter()
+    put(adapter, new(b"good"))
+
+    with contextlib.closing(sqlite3.connect(adapter._database.path)) as stranger, stranger:
+        stranger.execute(
+            "INSERT INTO jobs (id, type, queue, priority, state, ttr, body) "
+            "VALUES ('!~', 't', 'default', 4294967295, 0, 1, x'c1')"
+        )
+
+    assert bodies(reserve(adapter, 9)) == [b"good", b"\xc1"]
