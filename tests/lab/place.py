@@ -123,6 +123,16 @@ class Place:
             pause=max(0.05, len(wanted) / 25_000),
         )
 
+    def wait_until_empty(self, *, patience: float = 30.0) -> None:
+        """Wait until nothing is in the queue but what is buried."""
+        states = ("ready", "delayed", "reserved")
+        until(
+            lambda: not any(self.stats()[state] for state in states),
+            "an empty queue",
+            patience=patience,
+            pause=0.1,
+        )
+
     def account(self, *, kept: Collection[str] = ()) -> Account:
         """Return the audit of this place's ledger."""
         return audit(self.ledger, kept=kept)

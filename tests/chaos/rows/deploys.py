@@ -38,6 +38,8 @@ def act(trial: Trial) -> None:
         workers[spot] = _start(trial, place)
     place.published(producers, patience=600)
     place.wait_until_all_done(patience=120)
+    # What had run and was not settled when a second signal struck is there again, and runs again.
+    place.wait_until_empty(patience=120)
     codes = [worker.ready().stop(timeout=60) for worker in workers]
     trial.must(codes == [0, 0], f"workers ended with {codes}")
     _judge(trial, place)
