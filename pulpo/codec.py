@@ -268,7 +268,7 @@ def _check_shape(value: object, error: type[DecodeError] | type[EncodeError]) ->
     while level:
         below: list[object] = []
         for item in level:
-            if isinstance(item, Mapping):
+            if isinstance(item, dict):
                 below.extend(item.keys())
                 below.extend(item.values())
             elif isinstance(item, list | tuple | set | frozenset):

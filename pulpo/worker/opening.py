@@ -75,8 +75,12 @@ def _decoded(body: bytes, codec: Codec) -> Envelope:
             raise
         # Put around it by a worker with other keys, who vouched for nothing.
         envelope = wrapper
+    if envelope.headers["type"] != UNDECODABLE:
+        return envelope
+    envelope = codec.decode(_inner(envelope))
     if envelope.headers["type"] == UNDECODABLE:
-        return codec.decode(_inner(envelope))
+        # Not of our making. Its type is nobody's: it would wait a day to lose one of its wrappers.
+        raise CodecError("a wrapper in a wrapper")
     return envelope
 
 

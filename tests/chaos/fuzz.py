@@ -92,10 +92,11 @@ def _number(chosen: random.Random) -> bytes:
 def _header(chosen: random.Random) -> bytes:
     name = chosen.choice(
         ["type", "id", "queue", "priority", "ttr", "failures", "errors", "retries", "timeout"]
-        + ["backoff", "bounces", "depth", "expires", "bounced"]
+        + ["backoff", "bounces", "depth", "expires", "bounced", "early"]
     )
     value = chosen.choice(
-        [None, -1, 2**64 - 1, float("nan"), float("inf"), "", "\r\n", "x" * 300, [], {}, [1], b"x"]
+        [None, -1, 0, 1, 2**31 - 1, 2**64 - 1, float("nan"), float("inf"), "", "\r\n", "x" * 300]
+        + [[], {}, [1], b"x"]
     )
     return bytes(msgpack.packb([1, {"type": TYPE, name: value}, None]))
 

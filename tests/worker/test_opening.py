@@ -216,11 +216,14 @@ def test_a_wrapper_that_holds_no_bytes_is_undecodable() -> None:
     assert "undecodable" in verdict.reason
 
 
-def test_a_wrapper_in_a_wrapper_is_a_job_that_nobody_knows() -> None:
-    _, verdict = opened(encoded(UNDECODABLE, encoded(UNDECODABLE, b"x")))
+def test_a_wrapper_in_a_wrapper_is_undecodable_and_loses_none_of_them() -> None:
+    inner = encoded(UNDECODABLE, encoded(UNDECODABLE, b"x"))
+
+    run, verdict = opened(encoded(UNDECODABLE, inner))
 
     assert verdict is not None
-    assert verdict.ending is Ending.BOUNCED
+    assert "undecodable: a wrapper in a wrapper" in verdict.reason
+    assert Codec().decode(again(run, verdict)).body == inner
 
 
 @pytest.mark.parametrize(
