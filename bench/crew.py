@@ -16,6 +16,8 @@ from contextlib import AbstractContextManager, contextmanager, redirect_stderr
 from pathlib import Path
 from typing import Protocol
 
+from bench.family import family_of
+
 __all__ = ["Crew", "run_embedded", "run_processes", "run_thread"]
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +35,10 @@ class Crew(Protocol):
         """Return the end of what they said."""
         ...
 
+    def pids(self) -> list[int]:
+        """Return their processes, helpers too; none where they are threads of this one."""
+        ...
+
 
 class _Logging:
     def __init__(self, log: Path) -> None:
@@ -44,6 +50,9 @@ class _Logging:
     def last_words(self) -> str:
         return self._log.read_text(errors="replace")[-2000:]
 
+    def pids(self) -> list[int]:
+        return []
+
 
 class _Processes(_Logging):
     def __init__(self, log: Path) -> None:
@@ -52,6 +61,13 @@ class _Processes(_Logging):
 
     def failed(self) -> bool:
         return any(process.poll() not in (None, 0) for process in self.running)
+
+    def pids(self) -> list[int]:
+        return [pid for process in self.running for pid in family_of(_words(process))]
+
+
+def _words(process: subprocess.Popen[bytes]) -> list[str]:
+    return [str(word) for word in process.args]  # type: ignore[union-attr]
 
 
 @contextmanager
@@ -112,6 +128,9 @@ class _Thread:
 
     def last_words(self) -> str:
         return self._trace
+
+    def pids(self) -> list[int]:
+        return []
 
 
 @contextmanager

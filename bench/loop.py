@@ -110,10 +110,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
             once(run_adapter)
         pstats.Stats(profile).sort_stats("tottime").print_stats(25)
         return
-    progress = Progress()
     loops = {PULPO: lambda: once(run_adapter), "bare, same batches": lambda: once(run_bare)}
-    samples = alternate(loops, asked.rounds, progress.say)
-    progress.clear()
+    with Progress(2 * asked.rounds) as progress:
+        progress.begin(f"adapter on {asked.engine}")
+        samples = alternate(loops, asked.rounds, progress.step)
     print(render(rows("adapter", asked.engine, asked.n, samples)))
 
 

@@ -6,11 +6,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 
-__all__ = ["PULPO", "Row", "Spread", "alternate", "rows"]
+__all__ = ["PULPO", "Row", "Sample", "Spread", "alternate", "rows"]
 
 PULPO = "pulpo"
 
 Sample = Mapping[str, float]  # metric -> value: {"jobs/s": 15000.0}, or {"p50 ms": 0.2, ...}
+
+# By the end of a metric's name: of these less is better, and these may well be nothing.
+_COSTS = ("ms", "MB")
+_NO_RATIO = ("CPU %", "early", "MB more")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +34,8 @@ class Spread:
 class Row:
     """One metric of pulpo against one bare loop, over all rounds.
 
-    `ratios` are those of the single rounds. 1.0 = as fast as bare, more is better: for times it
-    is bare through pulpo.
+    `ratios` are those of the single rounds. 1.0 = as good as bare, more is better: for times and
+    memory it is bare through pulpo. There are none of what may well be nothing at all.
     """
 
     measure: str
@@ -45,7 +49,9 @@ class Row:
     @property
     def ratios(self) -> list[float]:
         pairs = zip(self.pulpo, self.bare, strict=True)
-        if self.metric.endswith("ms"):
+        if self.metric.endswith(_NO_RATIO):
+            return []
+        if self.metric.endswith(_COSTS):
             return [bare / pulpo for pulpo, bare in pairs]
         return [pulpo / bare for pulpo, bare in pairs]
 

@@ -6,16 +6,24 @@ empty, `serve` never ends by itself.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 import greenstalk
 
+from bench.bare.consume import Swap, Taken
 from bench.bare.wire import RawClient
 
-__all__ = ["drain_batches", "drain_one_by_one", "put", "putter", "serve"]
+__all__ = ["FIRST_PUT", "drain_one_by_one", "put", "putter", "serve", "taker"]
 
 Run = Callable[[bytes], object]
+
+FIRST_PUT = """\
+import greenstalk
+with greenstalk.Client(("127.0.0.1", {port}), encoding=None) as client:
+    client.put(b"0")
+"""
 
 
 @contextmanager
@@ -25,11 +33,11 @@ def putter(port: int) -> Iterator[Callable[[bytes], object]]:
         yield client.put
 
 
-def put(port: int, bodies: Sequence[bytes], size: int) -> None:
-    """Put with a raw socket, `size` jobs a flight."""
+def put(port: int, bodies: Sequence[bytes], size: int, delay: float = 0) -> None:
+    """Put with a raw socket, `size` jobs a flight; a delay is rounded up to whole seconds."""
     client = RawClient(port)
     for start in range(0, len(bodies), size):
-        client.put(bodies[start : start + size])
+        client.put(bodies[start : start + size], math.ceil(delay))
     client.close()
 
 
@@ -47,26 +55,22 @@ def drain_one_by_one(port: int, run: Run) -> int:
             count += 1
 
 
-def drain_batches(port: int, run: Run, size: int) -> int:
+@contextmanager
+def taker(port: int) -> Iterator[Swap]:
     """Delete the last batch and reserve the next in one flight on a raw socket.
 
     beanstalkd serves on one thread. From about 100 jobs a flight its core is full, so that no
     client can be much faster.
     """
     client = RawClient(port)
-    ask = b"reserve-with-timeout 0\r\n" * size
-    deletes, pending, count = b"", 0, 0
-    while True:
-        client.send(deletes + ask)
-        jobs = client.reserved_of(pending + size)
-        if not jobs:
-            client.close()
-            return count
-        for _, body in jobs:
-            run(body)
-        deletes = b"".join([b"delete %s\r\n" % number for number, _ in jobs])
-        pending = len(jobs)
-        count += pending
+
+    def swap(done: Sequence[Taken], size: int) -> list[Taken]:
+        deletes = b"".join([b"delete %s\r\n" % number for number, _ in done])
+        client.send(deletes + b"reserve-with-timeout 0\r\n" * size)
+        return client.reserved_of(len(done) + size)
+
+    yield swap
+    client.close()
 
 
 def serve(port: int, run: Run, window: int) -> None:

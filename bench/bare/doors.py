@@ -12,9 +12,10 @@ from pathlib import Path
 from typing import Protocol
 
 from bench.bare import beanstalkd, memory, sqlite
+from bench.bare.consume import Swap, in_order
 from bench.place import Place
 
-__all__ = ["BareDoor", "address_of", "open_bare"]
+__all__ = ["BareDoor", "address_of", "first_put", "open_bare"]
 
 Run = Callable[[bytes], object]
 Put = Callable[[bytes], object]
@@ -27,8 +28,12 @@ class BareDoor(Protocol):
         """Open a connection whose `put(body)` puts one job and waits for the answer."""
         ...
 
-    def put(self, bodies: Sequence[bytes], size: int) -> None:
-        """Put jobs, `size` in one go."""
+    def put(self, bodies: Sequence[bytes], size: int, delay: float = 0) -> None:
+        """Put jobs, `size` in one go, due after `delay` seconds."""
+        ...
+
+    def taker(self) -> AbstractContextManager[Swap]:
+        """Open a connection that deletes what is done and takes the next in one go."""
         ...
 
     def drain(self, run: Run, size: int) -> int:
@@ -47,13 +52,17 @@ class _Beanstalkd:
     def putter(self) -> AbstractContextManager[Put]:
         return beanstalkd.putter(self._port)
 
-    def put(self, bodies: Sequence[bytes], size: int) -> None:
-        beanstalkd.put(self._port, bodies, size)
+    def put(self, bodies: Sequence[bytes], size: int, delay: float = 0) -> None:
+        beanstalkd.put(self._port, bodies, size, delay)
+
+    def taker(self) -> AbstractContextManager[Swap]:
+        return beanstalkd.taker(self._port)
 
     def drain(self, run: Run, size: int) -> int:
         if size == 1:
             return beanstalkd.drain_one_by_one(self._port, run)
-        return beanstalkd.drain_batches(self._port, run, size)
+        with self.taker() as swap:
+            return in_order(swap, run, size)
 
     def serve(self, run: Run, size: int) -> None:
         beanstalkd.serve(self._port, run, size)
@@ -68,11 +77,15 @@ class _SQLite:
     def putter(self) -> AbstractContextManager[Put]:
         return sqlite.putter(self._path, self._sync)
 
-    def put(self, bodies: Sequence[bytes], size: int) -> None:
-        sqlite.put(self._path, bodies, size, self._sync)
+    def put(self, bodies: Sequence[bytes], size: int, delay: float = 0) -> None:
+        sqlite.put(self._path, bodies, size, self._sync, delay)
+
+    def taker(self) -> AbstractContextManager[Swap]:
+        return sqlite.taker(self._path)
 
     def drain(self, run: Run, size: int) -> int:
-        return sqlite.drain(self._path, run, size)
+        with self.taker() as swap:
+            return in_order(swap, run, size)
 
     def serve(self, run: Run, size: int) -> None:
         sqlite.serve(self._path, run, size)
@@ -85,8 +98,13 @@ class _Memory:
     def putter(self) -> AbstractContextManager[Put]:
         return nullcontext(self._queue.put)
 
-    def put(self, bodies: Sequence[bytes], size: int) -> None:
+    def put(self, bodies: Sequence[bytes], size: int, delay: float = 0) -> None:
+        if delay:
+            raise NotImplementedError("the bare heap knows no delay")
         memory.put(self._queue, bodies, size)
+
+    def taker(self) -> AbstractContextManager[Swap]:
+        raise NotImplementedError("the bare heap is drained by its own loop")
 
     def drain(self, run: Run, size: int) -> int:
         return memory.drain(self._queue, run, size)
@@ -114,3 +132,14 @@ def open_bare(address: str) -> BareDoor:
         return _Memory()
     sync, _, path = rest.partition(":")
     return _SQLite(Path(path), sync)
+
+
+def first_put(address: str) -> str:
+    """Return the shortest program that puts one job."""
+    engine, _, rest = address.partition(":")
+    if engine == "beanstalkd":
+        return beanstalkd.FIRST_PUT.format(port=rest)
+    if engine == "memory":
+        raise NotImplementedError("a queue in memory ends with its program")
+    sync, _, path = rest.partition(":")
+    return sqlite.FIRST_PUT.format(sync=sync, path=path)

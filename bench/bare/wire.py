@@ -51,9 +51,10 @@ class RawClient:
             replies -= len(jobs) + others
         return found
 
-    def put(self, bodies: Sequence[bytes]) -> None:
+    def put(self, bodies: Sequence[bytes], delay: int = 0) -> None:
         """Put bodies in one flight and read all the answers."""
-        self.send(b"".join([b"put 65536 0 60 %d\r\n%s\r\n" % (len(b), b) for b in bodies]))
+        head = b"put 65536 %d 60 " % delay
+        self.send(b"".join([b"%s%d\r\n%s\r\n" % (head, len(b), b) for b in bodies]))
         self.lines(len(bodies), b"INSERTED ")
 
     def close(self) -> None:
