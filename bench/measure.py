@@ -16,6 +16,7 @@ __all__ = ["Measure", "await_jobs", "check_once", "warm_up"]
 
 _PATIENCE = 60.0  # seconds without a single job, after which a run has failed
 _POLL = 0.005
+_REST = 1.5  # seconds, in which a worker becomes an idle one
 
 
 def _all(n: int) -> int:
@@ -65,7 +66,7 @@ def warm_up(side: Side, marks: Marks, number: int, crew: Crew) -> None:
     """Wait until the worker has run its first job, and is idle."""
     side.batches(number, 1)()
     await_jobs(marks, 1, crew)
-    time.sleep(0.1)
+    time.sleep(_REST)
 
 
 def check_once(marks: Marks) -> None:

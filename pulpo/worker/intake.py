@@ -58,8 +58,8 @@ class Intake:
         self._drift = drift
         self._own_clock = own_clock
 
-    def take(self, jobs: Sequence[Job], engine: Capabilities) -> None:
-        """Let reserved jobs run."""
+    def take(self, jobs: Sequence[Job], engine: Capabilities, *, asked: float) -> None:
+        """Let jobs run that were reserved; they were `asked` for at that monotonic second."""
         now, wall, spread = self._clock.monotonic(), self._clock.wall(), random.uniform(-1, 1)
         codec, registry = self._parts.codec, self._parts.registry
         plain: list[Run] = []
@@ -67,7 +67,11 @@ class Intake:
         plain_room, async_room = self._room.left()
         begin = self._watch.begin
         isolation = self._isolation
-        suspects = self._suspicion.among(jobs, engine, now) if isolation is not None else ()
+        suspects = (
+            self._suspicion.among(jobs, engine, now, waited=now - asked)
+            if isolation is not None
+            else ()
+        )
         run: Run | None = None
         for job in jobs:
             run, verdict = open_job(job, codec, registry, now=wall, spread=spread)

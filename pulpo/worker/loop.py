@@ -156,7 +156,8 @@ class Worker:
             self._settling.max_body = self._engine.max_body
         self._judge_finished()
         self._look_after_running()
-        self._drift.look(wall=self._clock.wall(), monotonic=self._clock.monotonic())
+        now = self._clock.monotonic()
+        self._drift.look(wall=self._clock.wall(), monotonic=now)
         self._retire_when_due()
         queues, limit = ((), 0) if self._is_stopping() else self._room.now()
         limit = 0 if self._settling.is_crowded else self._recycling.within(limit)
@@ -166,7 +167,7 @@ class Worker:
         self._settling.note(answers)
         if jobs:
             self._recycling.took(len(jobs))
-            self._intake.take(jobs, self._engine)
+            self._intake.take(jobs, self._engine, asked=now)
         # A wait that ended without a job says only that none has come yet; a question without a
         # wait is answered.
         self._drained = not jobs and not patience and limit > 0

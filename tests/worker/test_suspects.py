@@ -50,6 +50,34 @@ def test_elsewhere_it_is_asked_at_the_start_of_a_process_only() -> None:
     assert counter.asked == 1
 
 
+def test_of_a_long_queue_it_is_asked_for_the_first_thousand_only() -> None:
+    counter = Counter()
+    one = suspicion(counter)
+
+    for _ in range(500):
+        one.among(JOBS, ASKS, 101.0)
+
+    assert counter.asked == 1_000 / len(JOBS)
+
+
+def test_what_a_dead_worker_held_is_gone_where_the_queue_had_nothing_to_give() -> None:
+    counter = Counter()
+    one = suspicion(counter)
+
+    assert one.among(JOBS, ASKS, 101.0, waited=0.1) == {2, 3}
+    assert one.among(JOBS, ASKS, 102.0, waited=0.3) == frozenset()
+    assert one.among(JOBS, ASKS, 102.1) == frozenset()
+
+
+def test_after_a_death_it_is_asked_for_however_many() -> None:
+    counter, died = Counter(), SharedMoment()
+    one = suspicion(counter, died)
+    died.set(101.0)
+
+    for _ in range(500):
+        assert one.among(JOBS, ASKS, 102.0, waited=0.3) == {2, 3}
+
+
 def test_it_is_asked_for_a_minute_after_a_process_has_died() -> None:
     counter, died = Counter(), SharedMoment()
     one = suspicion(counter, died)
