@@ -24,7 +24,7 @@ APPLICATION_ID = 0x70756C70
 # (AUTOINCREMENT would cost every put one more page). The checks are for what others write into the
 # file: SQLite keeps any value in any column. One that cannot be read, or not be written back, would
 # stop every worker, and a state without its moment would hide the job from everybody. No IN and no
-# second CAST: they would cost every put and every claim half a microsecond each.
+# second CAST: they would cost every put and every claim half a microsecond each, a GLOB more.
 _JOBS = """
 CREATE TABLE IF NOT EXISTS jobs (
     number   INTEGER PRIMARY KEY,
@@ -45,8 +45,11 @@ CREATE TABLE IF NOT EXISTS jobs (
         typeof(id) = 'text' AND length(id) BETWEEN 1 AND 64 AND id NOT GLOB '*[^!-~]*'
         AND length(CAST(id AS BLOB)) = length(id)
         AND typeof(type) = 'text' AND typeof(body) = 'blob'
-        AND typeof(queue) = 'text' AND length(queue) <= 200 AND instr(queue, char(0)) = 0
-        AND queue GLOB '[A-Za-z0-9]*' AND queue NOT GLOB '*[^A-Za-z0-9_.+/;$()-]*'
+        AND typeof(queue) = 'text'
+        AND (queue = 'default' OR (
+            length(queue) <= 200 AND instr(queue, char(0)) = 0
+            AND queue GLOB '[A-Za-z0-9]*' AND queue NOT GLOB '*[^A-Za-z0-9_.+/;$()-]*'
+        ))
         AND typeof(priority) = 'integer' AND priority BETWEEN 0 AND 4294967295
         AND typeof(crashes) = 'integer' AND crashes BETWEEN -1000000 AND 1000000
         AND typeof(ttr) = 'real' AND ttr > 0 AND ttr < 9e999
