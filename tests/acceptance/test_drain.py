@@ -76,6 +76,26 @@ def test_urgent_jobs_overtake_only_what_is_not_in_flight_over_all_queues(place: 
     assert overtaken(begun) <= 2 * THREADS
 
 
+def test_a_worker_that_comes_later_gets_its_share_of_a_long_queue(place: Place) -> None:
+    place.published(place.produce(1, 2_400, "--seconds=0.004", "--batch=100"))
+
+    with place.worker("--processes", "1") as first:
+        place.wait_for("begun", 200)
+        with place.worker("--processes", "1") as second:
+            place.wait_until_all_done()
+            codes = [first.stop(), second.stop()]
+
+    begun = sorted(place.ledger.read("begun"), key=lambda entry: entry.at)
+    old = begun[0].pid
+    since = next(place for place, entry in enumerate(begun) if entry.pid != old)
+    shared = begun[since:]
+    share = sum(entry.pid != old for entry in shared) / len(shared)
+    assert codes == [0, 0]
+    assert place.account().complaints() == []
+    assert len(shared) > 1_000  # or the second one came too late to show anything
+    assert 0.3 < share < 0.7
+
+
 def test_jobs_of_equal_priority_run_in_the_order_of_their_publishing(place: Place) -> None:
     with place.app() as app:
         # One connection: the order of the calls is the order of arrival.
