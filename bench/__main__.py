@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,6 +29,8 @@ _FAMILIES = sorted({engine.partition("?")[0] for engine in ENGINES})
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure what was asked for, print the table and what it says about the goals."""
+    # A user's code is compiled once, not at every start.
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     words = sys.argv[1:] if arguments is None else arguments
     if "--peers" in words:
         return measure_peers([word for word in words if word != "--peers"])

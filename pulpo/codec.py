@@ -12,16 +12,11 @@ count here and by `pulpo.bounds`. The codec is stateless apart from its keys; an
 
 from __future__ import annotations
 
-import hashlib
-import hmac
-import json
 import re
 import threading
 from collections.abc import Mapping, Sequence
 from datetime import date, datetime, time, timedelta
-from decimal import Decimal
 from typing import Any
-from uuid import UUID
 
 import msgpack
 
@@ -116,7 +111,9 @@ class Codec:
             signature, payload = _signed_parts(data)
         except DecodeError as error:
             raise SignatureError(f"the job's signature cannot be read: {error}") from error
-        if not any(hmac.compare_digest(_sign(key, payload), signature) for key in self._keys):
+        from hmac import compare_digest  # noqa: PLC0415  # most have no keys
+
+        if not any(compare_digest(_sign(key, payload), signature) for key in self._keys):
             raise SignatureError("the job's signature fits none of the signing keys")
         return payload
 
@@ -149,7 +146,9 @@ def _packs(value: object) -> bool:
 
 
 def _sign(key: bytes, payload: bytes) -> bytes:
-    return hmac.digest(key, payload, hashlib.sha256)
+    from hmac import digest  # noqa: PLC0415  # most have no keys
+
+    return digest(key, payload, "sha256")
 
 
 def _signed_parts(data: bytes) -> tuple[bytes, bytes]:
@@ -211,6 +210,8 @@ def _from_json(data: bytes) -> Envelope:
         2 * MAX_ITEMS
     ):
         raise DecodeError(f"more than {MAX_ITEMS} values in one job: {data[:32]!r}")
+    import json  # noqa: PLC0415  # a producer writes none
+
     try:
         # Not json.loads(data): that one guesses the encoding, and lets surrogates pass.
         found = json.loads(
@@ -292,12 +293,20 @@ def _to_ext(value: object, nested: int = 0) -> msgpack.ExtType:
             return msgpack.ExtType(_TIME, value.isoformat().encode())
         case timedelta():
             return msgpack.ExtType(_TIMEDELTA, b"%d" % (value // timedelta(microseconds=1)))
+        case set() | frozenset():
+            return _set_to_ext(value, nested)
+    return _rare_to_ext(value)
+
+
+def _rare_to_ext(value: object) -> msgpack.ExtType:
+    from decimal import Decimal  # noqa: PLC0415  # these two cost a producer three milliseconds
+    from uuid import UUID  # noqa: PLC0415
+
+    match value:
         case UUID():
             return msgpack.ExtType(_UUID, value.bytes)
         case Decimal():
             return msgpack.ExtType(_DECIMAL, str(value).encode())
-        case set() | frozenset():
-            return _set_to_ext(value, nested)
     raise _misfit(value)
 
 
@@ -335,13 +344,25 @@ def _ext_value(code: int, data: bytes, nested: int) -> object:
         case 4:
             return timedelta(microseconds=int(data[:32]))
         case 5:
-            return UUID(bytes=data)
+            return _uuid(data)
         case 6:
-            return Decimal(data.decode("ascii"))
+            return _decimal(data)
         case 7 | 8:
             members = _members(data, nested)
             return set(members) if code == _SET else frozenset(members)
     raise DecodeError(f"unknown ext type {code}: {data[:32]!r}")
+
+
+def _uuid(data: bytes) -> object:
+    from uuid import UUID  # noqa: PLC0415  # as above
+
+    return UUID(bytes=data)
+
+
+def _decimal(data: bytes) -> object:
+    from decimal import Decimal  # noqa: PLC0415  # as above
+
+    return Decimal(data.decode("ascii"))
 
 
 def _members(data: bytes, nested: int) -> list[object]:

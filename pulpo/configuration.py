@@ -15,7 +15,6 @@ This file opens no queue and imports no handler.
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
 import tomllib
@@ -25,6 +24,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from pulpo.errors import ConfigurationError
+from pulpo.spelling import closest
 
 __all__ = ["DEFAULT_URL", "FoundURL", "Settings", "find_settings", "find_url", "signing_keys"]
 
@@ -128,8 +128,8 @@ def _settings(file: Path, table: object) -> Settings:
         raise ConfigurationError(f"tool.pulpo in {file} must be a table: {table!r}")
     for key in table:
         if key not in _KEYS:
-            close = difflib.get_close_matches(key, _KEYS, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(_KEYS)}"
+            close = closest(key, _KEYS)
+            hint = f"did you mean {close!r}?" if close else f"known: {', '.join(_KEYS)}"
             raise ConfigurationError(f"unknown key {key!r} in {file}; {hint}")
     url = table.get("url")
     if url is not None and not isinstance(url, str):

@@ -7,7 +7,6 @@ knows no queue, and imports only what the architect's own settings name, never w
 from __future__ import annotations
 
 import builtins
-import difflib
 import inspect
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +20,7 @@ from pulpo.loading import explain, import_modules, make_folder_importable
 from pulpo.message import Message
 from pulpo.options import KNOWN, JobOptions, check_known, make_job_type
 from pulpo.registry import Bind, Bindable, JobType
+from pulpo.spelling import closest
 
 __all__ = ["AnyHandler", "Handler", "configured_types", "declared_types", "handler_type"]
 
@@ -194,8 +194,8 @@ def _named(place: object) -> object:
     found: object = sys.modules[module_name]
     for name in path.split("."):
         if not hasattr(found, name):
-            close = difflib.get_close_matches(name, dir(found), 1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
+            close = closest(name, dir(found))
+            hint = f"; did you mean {close!r}?" if close else ""
             raise UsageError(f"module {module_name!r} has no {path!r}{hint}")
         found = getattr(found, name)
     return found

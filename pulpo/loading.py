@@ -5,14 +5,17 @@ Knows no queue and no worker. What a module registers while it is imported is no
 
 from __future__ import annotations
 
-import difflib
 import sys
 from collections.abc import Iterable, Iterator
 from importlib import import_module
 from pathlib import Path, PurePath
-from traceback import TracebackException
+from typing import TYPE_CHECKING
 
 from pulpo.errors import LoadError
+from pulpo.spelling import closest
+
+if TYPE_CHECKING:
+    from traceback import TracebackException
 
 __all__ = ["check_module_name", "explain", "import_modules", "make_folder_importable"]
 
@@ -64,6 +67,8 @@ def import_modules(names: Iterable[str]) -> None:
 
 def explain(what: str, error: BaseException) -> LoadError:
     """Return the error for foreign code that fails: its traceback, and a line that says `what`."""
+    from traceback import TracebackException  # noqa: PLC0415  # for an error's sake
+
     trace = TracebackException.from_exception(error)
     _keep_foreign_frames(trace, set())
     summary = f"{type(error).__name__}: {error}".rstrip(": ").partition("\n")[0]
@@ -90,11 +95,11 @@ def _is_machinery(filename: str) -> bool:
 
 def _no_module(name: str) -> str:
     candidates = sorted(_modules_below(Path.cwd()))
-    close = difflib.get_close_matches(name, candidates, 1)
-    # A module that is written without its package is further away than difflib looks.
-    close = close or [found for found in candidates if found.endswith(f".{name}")]
-    if close:
-        return f"no module {name!r}; did you mean {close[0]!r}?"
+    close = closest(name, candidates)
+    # A module that is written without its package is too far away to look like it.
+    inside = [found for found in candidates if found.endswith(f".{name}")]
+    if close or inside:
+        return f"no module {name!r}; did you mean {close or inside[0]!r}?"
     known = ", ".join(candidates[:8])
     return f"no module {name!r} here; this folder has {known or 'no modules'}"
 

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
 from typing import TypedDict
 
@@ -16,6 +15,7 @@ from pulpo.identity import NORMAL, check_priority, check_queue, check_type
 from pulpo.message import check_ttr
 from pulpo.registry import Bind, JobType
 from pulpo.retry import Backoff, RetryPolicy
+from pulpo.spelling import closest
 
 __all__ = ["JobOptions", "check_known", "make_job_type"]
 
@@ -50,8 +50,8 @@ def check_known(names: Mapping[str, object], known: Sequence[str] = KNOWN) -> No
     """Raise `UnknownOptionError` for the first option that nobody knows."""
     for name in names:
         if name not in known:
-            close = difflib.get_close_matches(name, known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(known)}"
+            close = closest(name, known)
+            hint = f"did you mean {close!r}?" if close else f"known: {', '.join(known)}"
             raise UnknownOptionError(f"unknown option {name!r}; {hint}")
 
 

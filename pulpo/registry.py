@@ -6,7 +6,6 @@ decides which module is loaded.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, TypeAlias
@@ -16,6 +15,7 @@ from pulpo.errors import DuplicateJobTypeError, UnknownJobTypeError
 from pulpo.identity import NORMAL
 from pulpo.message import Message
 from pulpo.retry import RetryPolicy
+from pulpo.spelling import closest
 
 __all__ = ["Bind", "Bindable", "JobType", "Registry"]
 
@@ -107,9 +107,9 @@ class Registry:
     def __getitem__(self, name: str) -> JobType:
         found = self._names.get(name)
         if found is None:
-            close = difflib.get_close_matches(name, self._names, 1)
+            close = closest(name, self._names)
             known = ", ".join(sorted(self._types)) or "none"
-            hint = f"did you mean {close[0]!r}?" if close else f"known types: {known}"
+            hint = f"did you mean {close!r}?" if close else f"known types: {known}"
             raise UnknownJobTypeError(f"no handler for job type {name!r}; {hint}")
         return found
 

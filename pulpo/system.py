@@ -6,7 +6,6 @@ The only file that knows POSIX and its dialects. It knows nothing of queues or j
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import fcntl
 import mmap
 import os
@@ -307,6 +306,8 @@ def keep_for_ever(thing: object) -> None:
     For what a forked child inherits and must not close: a SQLite connection, whose end would
     drop its parent's locks (https://sqlite.org/howtocorrupt.html, 2.6).
     """
+    import ctypes  # noqa: PLC0415  # costs every producer two milliseconds
+
     ctypes.pythonapi.Py_IncRef(ctypes.py_object(thing))
 
 
@@ -314,6 +315,8 @@ def die_with_parent() -> None:
     """Let the kernel kill this process when its parent dies, where it can (Linux, prctl(2))."""
     if sys.platform != "linux":
         return
+    import ctypes  # noqa: PLC0415  # as above
+
     libc = ctypes.CDLL(None, use_errno=True)
     libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
 

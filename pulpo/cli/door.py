@@ -5,7 +5,6 @@ The operator's verbs go to the engine directly: they pay neither for the app nor
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -18,6 +17,7 @@ from pulpo.codec import Codec
 from pulpo.configuration import find_url, signing_keys
 from pulpo.errors import ConfigurationError, UsageError
 from pulpo.queue_url import QueueURL, mask
+from pulpo.spelling import closest
 
 __all__ = ["administered", "codec", "hint_at_queue", "memory_refusal", "shared_url"]
 
@@ -70,5 +70,5 @@ def hint_at_queue(admin: QueueAdmin, queue: str) -> None:
     """Say on stderr that a queue does not exist, with the nearest name that does."""
     names = admin.queues()
     if queue not in names:
-        close = difflib.get_close_matches(queue, names, 1)
-        talk(f"no queue {queue!r} now" + (f"; did you mean {close[0]!r}?" if close else ""))
+        close = closest(queue, names)
+        talk(f"no queue {queue!r} now" + (f"; did you mean {close!r}?" if close else ""))

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import difflib
-
 import click
+
+from pulpo.spelling import closest
 
 __all__ = ["Verbs", "help_without_verb"]
 
@@ -26,9 +26,8 @@ class Verbs(click.Group):
         word = args[0]
         if not word.startswith("-") and self.get_command(ctx, word) is None:
             known = self.list_commands(ctx)
-            close = [self.meant[word]] if word in self.meant else []
-            close = close or difflib.get_close_matches(word, known, 1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are: {', '.join(known)}"
+            close = self.meant.get(word) or closest(word, known)
+            hint = f"did you mean {close!r}?" if close else f"there are: {', '.join(known)}"
             ctx.fail(f"no command {word!r}; {hint}")
         return super().resolve_command(ctx, args)
 

@@ -39,7 +39,7 @@ from pulpo.worker.watch import Watch
 __all__ = ["Worker"]
 
 # The loop comes by at least so often, in seconds: to beat, to renew leases, to look at the time.
-IDLE, BUSY = 1.0, 0.25
+IDLE, BUSY = 1.5, 0.25
 # With settlements under way it waits no longer than this for the next job, and then reports them.
 SETTLING = 0.02
 # Handed over and not begun for so long: every thread is woken for it, and then it is stuck behind
@@ -161,8 +161,7 @@ class Worker:
         self._retire_when_due()
         queues, limit = ((), 0) if self._is_stopping() else self._room.now()
         limit = 0 if self._settling.is_crowded else self._recycling.within(limit)
-        patience = self._patience()
-        offers = self._settling.offers()
+        patience, offers = self._patience(), self._settling.offers()
         answers, jobs = self._adapter.exchange(offers, queues, limit=limit, timeout=patience)
         self._settling.note(answers)
         if jobs:

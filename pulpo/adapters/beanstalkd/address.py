@@ -82,7 +82,9 @@ class Address:
                 sock.close()
                 raise
             return sock
-        sock = socket.create_connection((self.host, self.port), CONNECT_TIMEOUT)
+        # As bytes: for text, Python loads the tables of international names, two milliseconds.
+        host = self.host.encode() if self.host.isascii() else self.host
+        sock = socket.create_connection((host, self.port), CONNECT_TIMEOUT)  # type: ignore[arg-type]  # text only, says typeshed
         try:
             sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)

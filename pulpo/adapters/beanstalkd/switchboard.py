@@ -37,13 +37,13 @@ _DONE = {
 _SETTLES = (Kind.DELETE, Kind.RELEASE, Kind.BURY)
 # What else a server may say; BACK is a release that nobody waits for, PEEK also a copy's burial.
 _REFUSED = rb"|NOT_FOUND|OUT_OF_MEMORY|INTERNAL_ERROR"
-_may_be = {
-    Kind.NAME: re.compile(rb"WATCHING \d+|NOT_IGNORED").fullmatch,
-    Kind.BACK: re.compile(rb"RELEASED|BURIED" + _REFUSED).fullmatch,
-    Kind.TAKE: re.compile(rb"RESERVED .+|NOT_FOUND").fullmatch,
-    Kind.STATS: re.compile(rb"OK .+|NOT_FOUND").fullmatch,
-    Kind.PEEK: re.compile(rb"FOUND .+|BURIED" + _REFUSED).fullmatch,
-    Kind.DELETE_COPY: re.compile(rb"DELETED|NOT_FOUND").fullmatch,
+_MAY_BE = {
+    Kind.NAME: rb"WATCHING \d+|NOT_IGNORED",
+    Kind.BACK: rb"RELEASED|BURIED" + _REFUSED,
+    Kind.TAKE: rb"RESERVED .+|NOT_FOUND",
+    Kind.STATS: rb"OK .+|NOT_FOUND",
+    Kind.PEEK: rb"FOUND .+|BURIED" + _REFUSED,
+    Kind.DELETE_COPY: rb"DELETED|NOT_FOUND",
 }
 _EMPTY = (b"TIMED_OUT", b"DEADLINE_SOON")
 
@@ -337,7 +337,7 @@ def _leave_open(link: Link, replies: list[Reply], odd: Reply | None) -> None:
 def _answers(reply: Reply) -> bool:
     """Tell whether a reply can be one to what it must be for: of its kind, and for its job."""
     kind, number = reply.awaited
-    if not _may_be[kind](reply.line):
+    if not re.fullmatch(_MAY_BE[kind], reply.line):
         return False
     named = kind in (Kind.TAKE, Kind.PEEK) and reply.data is not None
     return not named or int(reply.line.split()[1]) == number
