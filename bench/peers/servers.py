@@ -39,7 +39,7 @@ def missing_server(server: str) -> str | None:
         return missing(server)
     if _program(_PROGRAMS[server]) is None:
         return f"no {_PROGRAMS[server]} on this machine"
-    if server == "postgresql" and os.geteuid() == 0 and _postgres_user() is None:
+    if server == "postgresql" and os.geteuid() == 0 and _user("postgres") is None:
         return "PostgreSQL does not run as root, and there is no user postgres"
     return None
 
@@ -74,6 +74,8 @@ def _redis(folder: Path) -> Iterator[str]:
 @contextmanager
 def _rabbitmq(folder: Path) -> Iterator[str]:
     port, names = _free_port(), _free_port()
+    # Debian's program becomes this user where it is started by root.
+    folder, _ = _home(folder, "rabbitmq")
     environment = {
         "HOME": str(folder),
         "RABBITMQ_NODENAME": f"peers{port}@localhost",
@@ -99,11 +101,7 @@ def _rabbitmq(folder: Path) -> Iterator[str]:
 
 @contextmanager
 def _postgresql(folder: Path) -> Iterator[str]:
-    data, user = folder / "data", _postgres_user()
-    data.mkdir(mode=0o700)
-    if user is not None:
-        os.chown(data, user.pw_uid, user.pw_gid)
-    name = user.pw_name if user is not None else None
+    data, name = _home(folder, "postgres")
     port = _free_port()
     init = [_needed("initdb"), "-D", str(data), "-U", "bench", "--auth", "trust"]
     _as(name, init, folder / "initdb.log").wait()
@@ -202,11 +200,18 @@ def _needed(name: str) -> str:
     return path
 
 
-def _postgres_user() -> pwd.struct_passwd | None:
-    """Return who runs PostgreSQL where we are root; None is ourselves."""
-    if os.geteuid():
-        return None
+def _home(folder: Path, name: str) -> tuple[Path, str | None]:
+    """Make a folder for a server that root starts as this user; None is ourselves."""
+    home = folder / name
+    home.mkdir(mode=0o700)
+    user = None if os.geteuid() else _user(name)
+    if user is not None:
+        os.chown(home, user.pw_uid, user.pw_gid)
+    return home, None if user is None else name
+
+
+def _user(name: str) -> pwd.struct_passwd | None:
     try:
-        return pwd.getpwnam("postgres")
+        return pwd.getpwnam(name)
     except KeyError:
         return None
