@@ -12,9 +12,33 @@ from pathlib import Path
 
 from pulpo.errors import QueueUnavailableError
 
-__all__ = ["OTHERS_WRITE", "check_private", "make_folder", "make_private", "sync_folder"]
+__all__ = [
+    "OTHERS_WRITE",
+    "check_private",
+    "make_folder",
+    "make_private",
+    "state_folder",
+    "sync_folder",
+]
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def state_folder() -> Path:
+    """Return the folder for what pulpo keeps of this user on this host; makes nothing.
+
+    In `XDG_STATE_HOME`, or `~/.local/state` (XDG Base Directory Specification). Raises
+    `QueueUnavailableError` where this user has no home.
+    """
+    named = Path(os.environ.get("XDG_STATE_HOME", ""))
+    if named.is_absolute():
+        return named / "pulpo"
+    try:
+        return Path.home() / ".local" / "state" / "pulpo"
+    except RuntimeError as error:
+        raise QueueUnavailableError(
+            f"no folder for the state of this user ({error}); set XDG_STATE_HOME"
+        ) from error
 
 
 def make_folder(folder: Path) -> None:

@@ -15,6 +15,14 @@ settings.register_profile("pulpo", deadline=None)
 settings.load_profile("pulpo")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let workers of tests tell in a folder of this session, not in that of whoever runs them."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_STATE_HOME", str(tmp_path_factory.mktemp("state")))
+        yield
+
+
 @pytest.fixture(scope="session")
 def beanstalkd_program() -> str:
     """Return the path of beanstalkd; skip without it, but fail where CI is set."""

@@ -37,11 +37,12 @@ from pulpo.contract.pauses import PauseContract  # noqa: E402
 from pulpo.contract.publishing import PublishingContract  # noqa: E402
 from pulpo.contract.rewriting import RewritingContract  # noqa: E402
 from pulpo.contract.settling import SettlingContract  # noqa: E402
+from pulpo.contract.side import SideContract  # noqa: E402
 from pulpo.contract.stage import Stage  # noqa: E402
 from pulpo.contract.waiting import WaitingContract  # noqa: E402
 from pulpo.job import Job  # noqa: E402
 
-__all__ = ["AdapterContract", "Stage"]
+__all__ = ["AdapterContract", "SideContract", "Stage"]
 
 
 class AdapterContract(

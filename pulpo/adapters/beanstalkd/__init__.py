@@ -28,11 +28,20 @@ _LARGEST_BODY = 1_073_741_824
 
 
 class BeanstalkdEngine:
-    """A beanstalkd by its URL."""
+    """A beanstalkd by its URL.
+
+    The option `side` is the URL of the queue file in which facts beside the queue are kept; without
+    it that is a file in the state folder of this user on this host.
+    """
 
     def __init__(self, url: QueueURL, *, clock: Clock) -> None:
         self._address = Address.of(url)
         self._clock = clock
+        self._side = url.options.get("side")
+        if self._side is not None:
+            from pulpo.adapters.beanstalkd.beside import named  # noqa: PLC0415  # few name one
+
+            named(self._side, clock)
 
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
         """Open a door for one thread."""
@@ -47,6 +56,16 @@ class BeanstalkdEngine:
         from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin  # noqa: PLC0415
 
         return BeanstalkdAdmin(self._open_link, self._address, self._clock)
+
+    def side(self) -> SideStore:
+        """Open the facts beside the queue for one thread; see `pulpo.side.KeepsSide`."""
+        from pulpo.adapters.beanstalkd import beside  # noqa: PLC0415  # no producer needs it
+
+        if self._side is None:
+            engine = beside.of_this_host(self._address, self._clock)
+        else:
+            engine = beside.named(self._side, self._clock)
+        return engine.side(is_whole=False)
 
     def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:
         """Look at the server, and try it out; see `pulpo.adapter.Examinable`."""
@@ -91,9 +110,13 @@ def _is_too_old(version: str) -> bool:
 if TYPE_CHECKING:
     from pulpo.adapter import Engine, Examinable
     from pulpo.checkup import Finding
+    from pulpo.side import KeepsSide, SideStore
 
     def _is_engine(engine: BeanstalkdEngine) -> Engine:
         return engine
 
     def _is_examinable(engine: BeanstalkdEngine) -> Examinable:
+        return engine
+
+    def _keeps_side(engine: BeanstalkdEngine) -> KeepsSide:
         return engine

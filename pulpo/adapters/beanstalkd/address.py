@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["Address"]
 
 CONNECT_TIMEOUT = 3.0
+# Where facts are kept is no part of the address; see `beside`.
+_OPTIONS = ("side",)
 _TLS_OPTIONS = ("ca", "cert", "key")
 
 
@@ -42,14 +44,14 @@ class Address:
         if url.username or url.password:
             raise UsageError(f"beanstalkd knows no users; take them out of the URL: {url.masked!r}")
         if url.scheme == "beanstalkd+unix":
-            url.only(())
+            url.only(_OPTIONS)
             if url.host or not url.path.startswith("/"):
                 raise UsageError(
                     f"a Unix socket's URL is beanstalkd+unix:///path/to/socket: {url.masked!r}"
                 )
             return cls(path=url.path, shown=url.masked)
         tls = url.scheme == "beanstalkds"
-        url.only(_TLS_OPTIONS if tls else ())
+        url.only((*_OPTIONS, *_TLS_OPTIONS) if tls else _OPTIONS)
         if not url.host or url.path not in ("", "/"):
             raise UsageError(f"a URL of this kind is {url.scheme}://host:11300: {url.masked!r}")
         files = {name: _readable(url, name) for name in _TLS_OPTIONS if name in url.options}

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from pulpo.adapter import QueueAdapter, QueueAdmin, no_beat
 from pulpo.adapters.memory.adapter import MemoryAdapter
 from pulpo.adapters.memory.admin import MemoryAdmin
+from pulpo.adapters.memory.facts import Facts
 from pulpo.adapters.memory.store import Store
 from pulpo.clock import Clock
 from pulpo.errors import UsageError
@@ -19,6 +20,7 @@ from pulpo.queue_url import QueueURL
 
 if TYPE_CHECKING:
     from pulpo.checkup import Finding
+    from pulpo.side import SideStore
 
 __all__ = ["MemoryEngine"]
 
@@ -36,6 +38,7 @@ class MemoryEngine:
             )
         max_body = url.whole("max_job_size", 65_535, least=1, most=_LARGEST_BODY)
         self._store = Store(clock, max_body)
+        self._facts = Facts(clock)
 
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:  # noqa: ARG002
         """Open a door for one thread; it never waits for anything but jobs."""
@@ -44,6 +47,12 @@ class MemoryEngine:
     def admin(self) -> QueueAdmin:
         """Open a door for an operator."""
         return MemoryAdmin(self._store)
+
+    def side(self) -> SideStore:
+        """Open the facts beside the queue for one thread; see `pulpo.side.KeepsSide`."""
+        from pulpo.adapters.memory.side import MemorySide  # noqa: PLC0415  # no producer needs it
+
+        return MemorySide(self._facts)
 
     def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:  # noqa: ARG002
         """Say what kind of queue it is; see `pulpo.adapter.Examinable`."""

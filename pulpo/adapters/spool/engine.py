@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from pulpo.adapter import Engine, QueueAdapter, QueueAdmin, no_beat
 from pulpo.adapters.spool.adapter import SpoolingAdapter
@@ -14,6 +15,9 @@ from pulpo.clock import Clock
 from pulpo.errors import UnsupportedError, UsageError
 from pulpo.queue_url import QueueURL
 from pulpo.size import size_in_bytes
+
+if TYPE_CHECKING:
+    from pulpo.side import SideStore
 
 __all__ = ["OPTIONS", "SpoolingEngine", "spool_of", "spooling"]
 
@@ -42,6 +46,12 @@ class SpoolingEngine:
     def admin(self) -> QueueAdmin:
         """Open a door for an operator, to the queue alone."""
         return self.queue.admin()
+
+    def side(self) -> SideStore | None:
+        """Open the facts beside the queue behind the spool; see `pulpo.side.KeepsSide`."""
+        from pulpo.side import side_of  # noqa: PLC0415  # no producer needs it
+
+        return side_of(self.queue)
 
 
 def spooling(

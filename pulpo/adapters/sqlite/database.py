@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sqlite3
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any, TypeVar
@@ -29,6 +29,7 @@ T = TypeVar("T")
 # What a transaction has made ready: how many jobs of which queue.
 Ready = dict[str, int]
 Work = Callable[[sqlite3.Connection, Ready], T]
+Parameters = Sequence[object] | Mapping[str, object]
 
 # How long a call waits for other writers before it says that the queue is out of reach.
 PATIENCE = 5.0
@@ -85,7 +86,7 @@ class Database:
         self.connection  # noqa: B018  # opens it
         return self._doorbells
 
-    def read(self, statement: str, parameters: Sequence[object] = ()) -> list[Any]:
+    def read(self, statement: str, parameters: Parameters = ()) -> list[Any]:
         """Return all rows of one query, in a transaction of its own.
 
         Raises `QueueUnavailableError`.

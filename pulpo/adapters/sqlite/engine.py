@@ -18,6 +18,7 @@ from pulpo.queue_url import QueueURL
 if TYPE_CHECKING:
     from pulpo.adapters.sqlite.salvage import Salvaged
     from pulpo.checkup import Finding
+    from pulpo.side import SideStore
 
 __all__ = ["SQLiteEngine"]
 
@@ -55,6 +56,12 @@ class SQLiteEngine:
     def admin(self) -> SQLiteAdmin:
         """Open a door for an operator; the file is opened on first use."""
         return SQLiteAdmin(self._database(), max_body=self._settings.max_body)
+
+    def side(self, *, is_whole: bool = True) -> SideStore:
+        """Open the facts beside the queue for one thread; see `pulpo.side.KeepsSide`."""
+        from pulpo.adapters.sqlite.side import SQLiteSide  # noqa: PLC0415  # no producer needs it
+
+        return SQLiteSide(self._database(), is_whole=is_whole)
 
     def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:  # noqa: ARG002
         """Look at the file; see `pulpo.adapter.Examinable`."""

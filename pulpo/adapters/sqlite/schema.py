@@ -85,8 +85,30 @@ _FACTS = """
 CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID
 """
 
+# What is known beside the queue. version: never given anew, so that a compare-and-set takes no fact
+# for another one. moment: its end by the clock of a boot, NULL = none; until: the same by the wall
+# clock, which counts in every other boot. value: what was written; amounts: what was counted, a
+# JSON object of numbers.
+_SIDE = """
+CREATE TABLE IF NOT EXISTS side (
+    version INTEGER PRIMARY KEY AUTOINCREMENT,
+    space   TEXT NOT NULL,
+    key     TEXT NOT NULL,
+    value   BLOB,
+    amounts TEXT,
+    boot    TEXT NOT NULL,
+    moment  REAL,
+    until   REAL,
+    UNIQUE (space, key)
+)
+"""
+_SIDE_ENDS = "CREATE INDEX IF NOT EXISTS side_ends ON side (boot, moment) WHERE moment IS NOT NULL"
+
 # The n-th step makes version n of a file out of version n - 1.
-STEPS: tuple[tuple[str, ...], ...] = ((_JOBS, _READY, _WAITING, _IDS, _OWNERS, _PAUSES, _FACTS),)
+STEPS: tuple[tuple[str, ...], ...] = (
+    (_JOBS, _READY, _WAITING, _IDS, _OWNERS, _PAUSES, _FACTS),
+    (_SIDE, _SIDE_ENDS),
+)
 
 _WHAT_IT_IS = """
 SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)

@@ -53,7 +53,10 @@ def test_the_version_before_refuses_a_file_that_the_next_has_had(
     put(open_adapter(), new())
     monkeypatch.undo()
 
-    with pytest.raises(QueueUnavailableError, match="version 2, this pulpo knows versions up to 1"):
+    with pytest.raises(
+        QueueUnavailableError,
+        match=f"version {len(STEPS) + 1}, this pulpo knows versions up to {len(STEPS)}",
+    ):
         open_adapter().put([new()])
 
 

@@ -1,0 +1,34 @@
+"""What workers tell beside the queue, and how it is read back: who works, and what was done.
+
+    with closing(side_of(engine)) as store:
+        for worker in read_workers(store): ...
+        for count in merged(read_minutes(store, since=now - 3600), by=("queue", "outcome")): ...
+
+All of it is telling: it may be late by a second or so, and missing where a store was out of reach.
+Nothing in the queue depends on it.
+"""
+
+from __future__ import annotations
+
+from pulpo.telling.minutes import BOUNDS, MinuteCount, merged, quantile, read_minutes, tell_minutes
+from pulpo.telling.workers import (
+    RunningJob,
+    SeenWorker,
+    forget_worker,
+    read_workers,
+    tell_worker,
+)
+
+__all__ = [
+    "BOUNDS",
+    "MinuteCount",
+    "RunningJob",
+    "SeenWorker",
+    "forget_worker",
+    "merged",
+    "quantile",
+    "read_minutes",
+    "read_workers",
+    "tell_minutes",
+    "tell_worker",
+]
