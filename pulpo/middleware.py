@@ -241,7 +241,9 @@ class Outbound:
         return message
 
     def _leave(self, results: Sequence[object]) -> None:
-        for entered, message, result in zip(self._entered, self._batch, results, strict=False):
+        under_way = list(zip(self._entered, self._batch, results, strict=False))
+        # The last to come in is the first to go out, so that what they set is set back in order.
+        for entered, message, result in reversed(under_way):
             for function, steps in reversed(entered):
                 _conclude(function, steps, result, message)
 
