@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         UsageError,
         WrongTypeError,
     )
+    from pulpo.events import Event
     from pulpo.function import JobFunction
     from pulpo.handlers import Handler
     from pulpo.identity import HIGH, LOW, NORMAL
@@ -55,8 +56,10 @@ if TYPE_CHECKING:
     _app = Pulpo()
     apublish = _app.apublish
     apublish_many = _app.apublish_many
+    around = _app.around
     configure = _app.configure
     job = _app.job
+    on = _app.on
     publish = _app.publish
     publish_many = _app.publish_many
     register = _app.register
@@ -74,6 +77,7 @@ __all__ = [
     "DecodeError",
     "DuplicateJobTypeError",
     "EncodeError",
+    "Event",
     "FatalError",
     "Handler",
     "JobFunction",
@@ -107,9 +111,11 @@ __all__ = [
     "__version__",
     "apublish",
     "apublish_many",
+    "around",
     "configure",
     "current_job",
     "job",
+    "on",
     "publish",
     "publish_many",
     "register",
@@ -122,8 +128,10 @@ _OF_THE_APP = frozenset(
     {
         "apublish",
         "apublish_many",
+        "around",
         "configure",
         "job",
+        "on",
         "publish",
         "publish_many",
         "register",
@@ -133,6 +141,7 @@ _OF_THE_APP = frozenset(
 )
 _HOMES = {
     "Pulpo": "app",
+    "Event": "events",
     "JobFunction": "function",
     "Handler": "handlers",
     "HIGH": "identity",

@@ -1,43 +1,45 @@
 """Pulpo as an object: where jobs are declared and published, and which queue they go to.
 
-What is written on the wire is decided in `pulpo.publishing`, what a job function can do in
-`pulpo.function`, how a thread reaches the queue in `pulpo.connections`.
+How a message gets to its queue is said in `pulpo.sending`, which queue that is in `pulpo.choosing`,
+what a job function can do in `pulpo.function`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from contextlib import nullcontext
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack, overload
 
 from pulpo.adapter import Engine
-from pulpo.adapters import open_engine
+from pulpo.choosing import Choice
 from pulpo.clock import Clock, SystemClock
 from pulpo.codec import Codec
-from pulpo.configuration import find_settings, find_url, signing_keys
-from pulpo.connections import Connections
-from pulpo.errors import ConfigurationError, UsageError, WrongTypeError
-from pulpo.handlers import AnyHandler, configured_types, declared_types, handler_type
-from pulpo.job import NewJob
+from pulpo.configuration import find_settings
+from pulpo.errors import WrongTypeError
+from pulpo.events import check_event
+from pulpo.handlers import AnyHandler, configured_types, handler_type
+from pulpo.listeners import Listener
 from pulpo.message import Message
+from pulpo.middleware import Middleware, check_side
 from pulpo.options import JobOptions, check_known
-from pulpo.publishing import JobRef, check_message, check_messages, new_job, put
+from pulpo.publishing import JobRef, check_message, check_messages
 from pulpo.queue_url import mask
-from pulpo.registry import JobType, Registry
-from pulpo.run import CURRENT
+from pulpo.registry import Registry
+from pulpo.sending import Sender
 
 if TYPE_CHECKING:
     from typing import Self
 
     from pulpo.embedded import EmbeddedWorker, WorkerLimits
     from pulpo.function import JobFunction
+    from pulpo.worker.settings import WorkerParts
 
 __all__ = ["Pulpo"]
 
-_UNLIMITED = nullcontext()
 P = ParamSpec("P")
 R = TypeVar("R")
+M = TypeVar("M", bound=Middleware)
+L = TypeVar("L", bound=Listener)
 
 
 class Pulpo:
@@ -57,21 +59,10 @@ class Pulpo:
     ) -> None:
         self._clock = clock or SystemClock()
         self._registry = Registry()
-        # Made at first use, each by `dict.setdefault`: see `Connections` for why there is no lock.
-        self._queue: dict[str, Connections] = {}
-        self._codec: dict[str, Codec] = {}
-        self._declared: dict[str, Mapping[str, JobType]] = {}
+        self._choice = Choice(self._clock)
+        self._sender = Sender(self._registry, self._clock, self._choice.connections)
         if not decide_later:
-            self._queue["queue"] = self._found(url)
-
-    def _found(self, argument: str | None) -> Connections:
-        found = find_url(argument)
-        try:
-            return Connections(open_engine(found.url, clock=self._clock), found.url)
-        except UsageError as error:
-            if not found.source:
-                raise
-            raise ConfigurationError(f"{found.source}: {error}") from None
+            self._choice.change(url)
 
     @property
     def registry(self) -> Registry:
@@ -81,22 +72,17 @@ class Pulpo:
     @property
     def engine(self) -> Engine:
         """The engine of the queue."""
-        return self._connections().engine
+        return self._choice.connections().engine
 
     @property
     def shown_url(self) -> str:
         """The queue's URL without secrets."""
-        return mask(self._connections().url)
+        return mask(self._choice.connections().url)
 
     @property
     def codec(self) -> Codec:
         """The wire format, with the keys of `PULPO_SIGNING_KEYS`."""
-        codec = self._codec.get("codec")
-        return codec or self._codec.setdefault("codec", Codec(signing_keys()))
-
-    def _connections(self) -> Connections:
-        queue = self._queue.get("queue")
-        return queue or self._queue.setdefault("queue", self._found(None))
+        return self._sender.codec
 
     def configure(self, *, url: str) -> None:
         """Use another queue from now on; connections to the old one are closed.
@@ -104,12 +90,7 @@ class Pulpo:
         For the start of a program, before other threads publish. Raises `UsageError` for a URL
         that no engine knows, and then changes nothing.
         """
-        old = self._queue.get("queue")
-        if old is not None and old.url == url:
-            return
-        self._queue["queue"] = self._found(url)
-        if old is not None:
-            old.close()
+        self._choice.change(url)
 
     @overload
     def job(self, function: Callable[P, R], /) -> JobFunction[P, R]: ...
@@ -148,6 +129,42 @@ class Pulpo:
         """
         self._registry.add(handler_type(type, handler, options))
 
+    @overload
+    def around(self, side: str, function: M, /) -> M: ...
+
+    @overload
+    def around(self, side: str, /) -> Callable[[M], M]: ...
+
+    def around(self, side: str, function: M | None = None, /) -> M | Callable[[M], M]:
+        """Put middleware, a generator function, around publishing or running; or as a decorator.
+
+        `side` is `"publish"`, where it gets each message, or `"run"`, where it gets each `Run`. The
+        first is the outermost.
+        """
+        if function is None:
+            check_side(side)
+            return partial(self.around, side)
+        self._sender.chains.add(side, function)
+        return function
+
+    @overload
+    def on(self, name: str, function: L, /) -> L: ...
+
+    @overload
+    def on(self, name: str, /) -> Callable[[L], L]: ...
+
+    def on(self, name: str, function: L | None = None, /) -> L | Callable[[L], L]:
+        """Call a function with each `Event` of a name, in a thread of its own; or as a decorator.
+
+        `published` is told where the job was published, the outcomes in the worker's process, all
+        of them once the queue has confirmed it. Raises `UsageError` for a name that is none.
+        """
+        if function is None:
+            check_event(name)
+            return partial(self.on, name)
+        self._sender.listeners.add(name, function)
+        return function
+
     def load_handlers(self) -> None:
         """Import and register the handlers of the settings file; for workers."""
         for job_type in configured_types(find_settings()):
@@ -160,7 +177,7 @@ class Pulpo:
         `QueueUnavailableError` when the job is certainly not queued; `PublishUncertainError` when
         no answer came: publishing the same message again is safe.
         """
-        return self._publish([check_message(message)])[0]
+        return self._sender.publish([check_message(message)])[0]
 
     def publish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Publish messages in one round trip; returns their references in order.
@@ -168,7 +185,7 @@ class Pulpo:
         A wrong message is refused before anything is put. If the queue did not accept some of
         them, raises the first one's error; its `results` say what became of each.
         """
-        return self._publish(check_messages(messages))
+        return self._sender.publish(check_messages(messages))
 
     async def apublish(self, message: Message) -> JobRef:
         """Like `publish`; the event loop goes on meanwhile.
@@ -176,19 +193,11 @@ class Pulpo:
         All event loops of a process share one connection and its thread. A wait that is cancelled
         may have published.
         """
-        jobs = self._jobs([check_message(message)])
-        return (await self._connections().call(lambda adapter: put(adapter, jobs)))[0]
+        return (await self._sender.apublish([check_message(message)]))[0]
 
     async def apublish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Like `publish_many`; the event loop goes on meanwhile."""
-        jobs = self._jobs(check_messages(messages))
-        return await self._connections().call(lambda adapter: put(adapter, jobs)) if jobs else []
-
-    def _publish(self, batch: list[Message]) -> list[JobRef]:
-        jobs, run = self._jobs(batch), CURRENT.get(None)
-        # A handler's time limit must not strike while a command is half written.
-        with _UNLIMITED if run is None or run.shield is None else run.shield:
-            return put(self._connections().adapter(), jobs) if jobs else []
+        return await self._sender.apublish(check_messages(messages))
 
     def run_worker(self, *, burst: bool = False, **limits: Unpack[WorkerLimits]) -> bool:
         """Run the jobs of this app until interrupted; the caller waits.
@@ -208,41 +217,25 @@ class Pulpo:
 
     def _embedded(self, *, burst: bool, limits: WorkerLimits) -> EmbeddedWorker:
         from pulpo.embedded import EmbeddedWorker  # noqa: PLC0415  # producers need no worker
+
+        return EmbeddedWorker.of(self.parts(), self._clock, burst=burst, limits=limits)
+
+    def parts(self) -> WorkerParts:
+        """Return what a worker of this app works with."""
         from pulpo.worker.settings import WorkerParts  # noqa: PLC0415
 
-        parts = WorkerParts(self.engine, self._registry, self.codec, shown_url=self.shown_url)
-        return EmbeddedWorker.of(parts, self._clock, burst=burst, limits=limits)
-
-    def _jobs(self, batch: list[Message]) -> list[NewJob]:
-        codec, now, depth = self.codec, self._clock.wall(), _depth()
-        return [new_job(message, codec, self._find, now, depth) for message in batch]
-
-    def _find(self, type: str) -> JobType | None:
-        found = self._registry.find(type)
-        if found is not None:
-            return found
-        declared = self._declared.get("declared")
-        if declared is None:
-            declared = self._declared.setdefault("declared", declared_types(find_settings()))
-        return declared.get(type)
+        found = (self.engine, self._registry, self.codec, self.shown_url)
+        return WorkerParts(*found, chain=self._sender.chains.run, listeners=self._sender.listeners)
 
     def close(self) -> None:
         """Close the connections of all threads; call it when none of them is publishing.
 
         A later publish opens new ones. `with Pulpo(...) as app:` does it at the end.
         """
-        queue = self._queue.get("queue")
-        if queue is not None:
-            queue.close()
+        self._choice.close()
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _depth() -> int:
-    """Return how many jobs stand above one that is published here and now."""
-    run = CURRENT.get(None)
-    return run.envelope.depth + 1 if run else 0

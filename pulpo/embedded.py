@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 __all__ = ["EmbeddedWorker", "WorkerLimits"]
 
+# So long a worker that has come to its end waits for those who listen to its events, in seconds.
+_LISTENING = 2.0
+
 
 class WorkerLimits(TypedDict, total=False):
     """What an embedded worker may be told; see `pulpo.worker.settings.WorkerSettings`."""
@@ -150,6 +153,7 @@ class EmbeddedWorker:
             worker.stop()
         self._ready.set()
         self._left = bool(worker.run())
+        self._parts.listeners.flush(_LISTENING)
         if self._left:
             # To close the door would give their jobs to others, while they run here.
             self._over.set()

@@ -103,6 +103,15 @@ class Message:
         put(copy, "id", id or new_id())
         return copy
 
+    def with_headers(self, headers: Mapping[str, object]) -> Message:
+        """Return the same message, with the same id, and these headers added to its own.
+
+        For middleware that sends something along. Raises `UsageError` for a name of pulpo's own.
+        """
+        copy = self.with_body(self.body, id=self.id)
+        object.__setattr__(copy, "headers", {**self.headers, **check_headers(headers)})
+        return copy
+
 
 def check_headers(headers: object) -> Mapping[str, object]:
     """Return a producer's headers, or say what is wrong with them."""

@@ -35,9 +35,7 @@ def load_parts(modules: Sequence[str], url: str | None) -> WorkerParts:
             # A module may have called configure() meanwhile; the command line counts before it.
             app.configure(url=url)
         _check(app, modules)
-        return WorkerParts(
-            engine=app.engine, registry=app.registry, codec=app.codec, shown_url=app.shown_url
-        )
+        return app.parts()
     except LoadError:
         raise
     except UsageError as error:

@@ -32,6 +32,9 @@ __all__ = ["NEIGHBOUR_DIED", "run_child"]
 # By default it is ignored: it harms no process that is not listening yet.
 NEIGHBOUR_DIED = signal.SIGURG
 
+# For those who listen to events, at the end; the supervisor waits a little longer than the grace.
+_LISTENING = 0.5
+
 # The command line's exit code for a queue that cannot be reached.
 OUT_OF_REACH = 4
 
@@ -102,6 +105,7 @@ def _work(
     except QueueUnavailableError as error:
         reporter.tell(load_error=f"pulpo: {error}", exit_code=OUT_OF_REACH, final=True)
         return 0
+    parts.listeners.flush(_LISTENING)
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
     reporter.tell(done=True, retired=worker.retired)
     return _end(adapter, left)

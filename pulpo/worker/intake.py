@@ -61,7 +61,7 @@ class Intake:
     def take(self, jobs: Sequence[Job], engine: Capabilities, *, asked: float) -> None:
         """Let jobs run that were reserved; they were `asked` for at that monotonic second."""
         now, wall, spread = self._clock.monotonic(), self._clock.wall(), random.uniform(-1, 1)
-        codec, registry = self._parts.codec, self._parts.registry
+        codec, registry, chain = self._parts.codec, self._parts.registry, self._parts.chain
         plain: list[Run] = []
         coroutines: list[Run] = []
         plain_room, async_room = self._room.left()
@@ -74,7 +74,7 @@ class Intake:
         )
         run: Run | None = None
         for job in jobs:
-            run, verdict = open_job(job, codec, registry, now=wall, spread=spread)
+            run, verdict = open_job(job, codec, registry, now=wall, spread=spread, chain=chain)
             begin(run, now)
             if self._own_clock is not None and verdict is None and "due" in run.envelope.headers:
                 verdict = self._premature(run, self._own_clock, wall)

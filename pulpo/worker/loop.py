@@ -81,9 +81,8 @@ class Worker:
         self._room = Room(parts.registry, settings, self._threads, self._coroutines)
         self._watch = Watch(adapter, clock, self._threads, self._coroutines)
         groups = groups or GroupRow.alone(settings.threads)
-        self._isolation = Isolation(settings.isolate, clock, groups)
-        self._settling = Settling(parts.codec, self._watch, journal, clock)
-        self._drift = Drift(journal)
+        self._isolation, self._drift = Isolation(settings.isolate, clock, groups), Drift(journal)
+        self._settling = Settling(parts.codec, self._watch, journal, clock, parts.listeners)
         self._intake = Intake(
             parts,
             clock,

@@ -6,12 +6,14 @@ that is in a job can make this raise.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NoReturn
 
 from pulpo.codec import Codec
 from pulpo.envelope import UNDECODABLE, Envelope
 from pulpo.errors import CodecError, SignatureError, WrongTypeError
 from pulpo.job import Job
+from pulpo.middleware import Middleware, wrapped, wrapped_async
 from pulpo.registry import Bindable, JobType, Registry
 from pulpo.run import Run
 from pulpo.worker.decide import EXPIRED, Verdict, bounce, undecodable, unsigned
@@ -31,11 +33,17 @@ _UNKNOWN = JobType(type="pulpo.unknown", bind=_no_handler)
 
 
 def open_job(
-    job: Job, codec: Codec, registry: Registry, *, now: float, spread: float
+    job: Job,
+    codec: Codec,
+    registry: Registry,
+    *,
+    now: float,
+    spread: float,
+    chain: Sequence[Middleware] = (),
 ) -> tuple[Run, Verdict | None]:
     """Return a run, and the verdict where it must not be run.
 
-    `now` is seconds since the epoch, `spread` -1.0 to 1.0.
+    `now` is seconds since the epoch, `spread` -1.0 to 1.0, `chain` the middleware around the run.
     """
     try:
         envelope = _decoded(job.body, codec)
@@ -58,6 +66,9 @@ def open_job(
     except WrongTypeError as error:
         reason = f"arguments do not fit {envelope.type!r}: {error}"
         return run, _bounced(envelope, reason, now, spread)
+    if chain:
+        wrap = wrapped_async if job_type.is_async else wrapped
+        run.call = wrap(chain, run, run.call)
     return run, None
 
 

@@ -71,7 +71,8 @@ def _has_closed(parent: socket.socket) -> bool:
 def _run(job: Job, parts: WorkerParts, *, delay_unit: float) -> Verdict:
     clock = SystemClock()
     spread = random.uniform(-1, 1)
-    run, verdict = open_job(job, parts.codec, parts.registry, now=clock.wall(), spread=spread)
+    now, chain = clock.wall(), parts.chain
+    run, verdict = open_job(job, parts.codec, parts.registry, now=now, spread=spread, chain=chain)
     if verdict is not None:
         return verdict
     finished = _finish(run, clock)

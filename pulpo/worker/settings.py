@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, field
 
 from pulpo.adapter import Engine
 from pulpo.codec import Codec
 from pulpo.errors import UsageError, WrongTypeError
+from pulpo.listeners import Listeners
+from pulpo.middleware import Middleware
 from pulpo.registry import Registry
 
 __all__ = ["WorkerParts", "WorkerSettings"]
@@ -50,10 +53,12 @@ class WorkerSettings:
 class WorkerParts:
     """What a worker process works with, made anew in each process after its start.
 
-    `shown_url` is the queue's URL without secrets.
+    `shown_url` is the queue's URL without secrets, `chain` the middleware around each run.
     """
 
     engine: Engine
     registry: Registry
     codec: Codec
     shown_url: str
+    chain: Sequence[Middleware] = ()
+    listeners: Listeners = field(default_factory=Listeners)

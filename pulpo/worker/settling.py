@@ -12,7 +12,9 @@ from typing import NamedTuple
 from pulpo.clock import Clock
 from pulpo.codec import Codec
 from pulpo.errors import QueueError, QueueFullError
+from pulpo.events import Event
 from pulpo.job import Settlement
+from pulpo.listeners import Listeners
 from pulpo.run import Run
 from pulpo.worker.decide import LOST, RELEASED, Verdict
 from pulpo.worker.journal import Journal
@@ -43,8 +45,11 @@ class Settling:
     not come first again: whatever needs no room goes on meanwhile.
     """
 
-    def __init__(self, codec: Codec, watch: Watch, journal: Journal, clock: Clock) -> None:
+    def __init__(
+        self, codec: Codec, watch: Watch, journal: Journal, clock: Clock, listeners: Listeners
+    ) -> None:
         self._codec = codec
+        self._listeners = listeners
         self._watch = watch
         self._journal = journal
         self._clock = clock
@@ -89,7 +94,7 @@ class Settling:
         """Report what was settled; keep what nobody knows yet, to offer it again first."""
         offered, self._judged = self._judged, []
         refused: list[_Judged] = []
-        has_room = False
+        has_room, heard = False, self._listeners.functions
         for judged, answer in zip(offered, answers, strict=True):
             if isinstance(answer, QueueError):
                 is_full = isinstance(answer, QueueFullError) and judged.settlement.rewritten
@@ -99,6 +104,8 @@ class Settling:
             self._watch.end(judged.run)
             verdict = judged.verdict if answer else LOST
             self._journal.ended(judged.run, verdict, judged.seconds)
+            if heard and verdict.ending.value in heard:
+                self._listeners.tell(_event(judged.run, verdict, judged.seconds))
         if refused:
             self._wait_for_room(refused)
         elif self._pause and has_room:
@@ -134,3 +141,17 @@ class Settling:
             self._kept.append(judged)
             return
         self.judge(judged.run, RELEASED, judged.seconds)
+
+
+def _event(run: Run, verdict: Verdict, seconds: float) -> Event:
+    return Event(
+        name=verdict.ending.value,
+        id=run.id,
+        type=run.type,
+        queue=run.queue,
+        attempt=run.attempt,
+        duration=seconds,
+        reason=verdict.reason,
+        error=verdict.error,
+        headers=run.headers,
+    )

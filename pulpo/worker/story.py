@@ -42,7 +42,13 @@ def _with_short_words(text: str, words: str) -> str:
     return f"{text[: -len(words)]}{words[:LONGEST_WORDS]} ..."
 
 
-_OURS = ("pulpo.worker.execute", "pulpo.function", "pulpo.handlers", "pulpo.arguments")
+_OURS = (
+    "pulpo.worker.execute",
+    "pulpo.middleware",
+    "pulpo.function",
+    "pulpo.handlers",
+    "pulpo.arguments",
+)
 
 
 def clean(text: str) -> str:

@@ -18,7 +18,7 @@ from pulpo.registry import JobType
 from pulpo.run import Run
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
-from pulpo.worker.settings import WorkerParts, WorkerSettings
+from pulpo.worker.settings import WorkerSettings
 
 PATIENCE = 10.0
 
@@ -129,11 +129,8 @@ class Stage:
 
     def new_worker(self) -> Worker:
         app = self.app
-        parts = WorkerParts(
-            engine=app.engine, registry=app.registry, codec=app.codec, shown_url=app.shown_url
-        )
         journal = Journal(self.clock, format="json", stream=self.stream)
-        return Worker(self.adapter, parts, self.settings, clock=self.clock, journal=journal)
+        return Worker(self.adapter, app.parts(), self.settings, clock=self.clock, journal=journal)
 
     def tick_until(self, condition: Callable[[], object], what: str = "") -> None:
         def ticked() -> object:

@@ -1,0 +1,125 @@
+"""From a call of `publish` to the queue: through the middleware, and on to who listens.
+
+What is written on the wire is decided in `pulpo.publishing`, how a thread reaches the queue in
+`pulpo.connections`; jobs are declared and settings found by `pulpo.app`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
+
+from pulpo.clock import Clock
+from pulpo.codec import Codec
+from pulpo.configuration import find_settings, signing_keys
+from pulpo.connections import Connections
+from pulpo.errors import QueueError
+from pulpo.events import Event
+from pulpo.handlers import declared_types
+from pulpo.job import NewJob
+from pulpo.listeners import Listeners
+from pulpo.message import Message
+from pulpo.middleware import Chains, Outbound
+from pulpo.publishing import JobRef, new_job, put
+from pulpo.registry import JobType, Registry
+from pulpo.run import CURRENT
+
+__all__ = ["Sender"]
+
+_UNLIMITED = nullcontext()
+
+
+class Sender:
+    """Publishes the checked messages of one app; any thread and any event loop may ask."""
+
+    def __init__(
+        self, registry: Registry, clock: Clock, connections: Callable[[], Connections]
+    ) -> None:
+        self._registry = registry
+        self._clock = clock
+        self._connections = connections
+        # Made at first use, each by `dict.setdefault`: see `Connections` for why there is no lock.
+        self._codec: dict[str, Codec] = {}
+        self._declared: dict[str, Mapping[str, JobType]] = {}
+        self.chains = Chains()
+        self.listeners = Listeners()
+
+    @property
+    def codec(self) -> Codec:
+        """The wire format, with the keys of `PULPO_SIGNING_KEYS`."""
+        codec = self._codec.get("codec")
+        return codec or self._codec.setdefault("codec", Codec(signing_keys()))
+
+    def publish(self, batch: list[Message]) -> list[JobRef]:
+        """Publish a batch in one round trip; returns when the queue has accepted it."""
+        if self.chains.publish or self.listeners.functions:
+            return self._publish_watched(batch)
+        jobs, run = self._jobs(batch), CURRENT.get(None)
+        # A handler's time limit must not strike while a command is half written.
+        with _UNLIMITED if run is None or run.shield is None else run.shield:
+            return put(self._connections().adapter(), jobs) if jobs else []
+
+    async def apublish(self, batch: list[Message]) -> list[JobRef]:
+        """Like `publish`, while the event loop goes on."""
+        with Outbound(self.chains.publish, batch) as outbound:
+            jobs = self._jobs(outbound.messages)
+            if not jobs:
+                return []
+            try:
+                found = await self._connections().call(lambda adapter: put(adapter, jobs))
+            except QueueError as error:
+                self._tell(outbound.messages, error.results)
+                raise
+            self._tell(outbound.messages, found)
+            outbound.results = found
+        return found
+
+    def _publish_watched(self, batch: list[Message]) -> list[JobRef]:
+        run = CURRENT.get(None)
+        with Outbound(self.chains.publish, batch) as outbound:
+            jobs = self._jobs(outbound.messages)
+            if not jobs:
+                return []
+            try:
+                with _UNLIMITED if run is None or run.shield is None else run.shield:
+                    found = put(self._connections().adapter(), jobs)
+            except QueueError as error:
+                self._tell(outbound.messages, error.results)
+                raise
+            self._tell(outbound.messages, found)
+            outbound.results = found
+        return found
+
+    def _tell(self, messages: Iterable[Message], results: Iterable[object]) -> None:
+        """Tell of the messages that were accepted."""
+        if "published" not in self.listeners.functions:
+            return
+        for message, result in zip(messages, results, strict=False):
+            if isinstance(result, JobRef):
+                event = Event(
+                    name="published",
+                    id=result.id,
+                    type=message.type,
+                    queue=result.queue,
+                    headers=message.headers,
+                )
+                self.listeners.tell(event)
+
+    def _jobs(self, batch: Iterable[Message]) -> list[NewJob]:
+        codec, now, depth = self.codec, self._clock.wall(), _depth()
+        return [new_job(message, codec, self._find, now, depth) for message in batch]
+
+    def _find(self, type: str) -> JobType | None:
+        found = self._registry.find(type)
+        if found is not None:
+            return found
+        declared = self._declared.get("declared")
+        if declared is None:
+            declared = self._declared.setdefault("declared", declared_types(find_settings()))
+        return declared.get(type)
+
+
+def _depth() -> int:
+    """Return how many jobs stand above one that is published here and now."""
+    run = CURRENT.get(None)
+    return run.envelope.depth + 1 if run else 0
