@@ -12,13 +12,16 @@ from typing import TYPE_CHECKING, Protocol, runtime_checkable
 from pulpo.errors import QueueError
 from pulpo.job import (
     Capabilities,
+    Change,
     Job,
     JobId,
     JobState,
     ListedJob,
     NewJob,
+    Page,
     QueueStats,
     Settlement,
+    Sighting,
 )
 
 if TYPE_CHECKING:
@@ -132,6 +135,38 @@ class QueueAdmin(Protocol):
 
     def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:
         """Look at jobs without touching them; None for an id that nobody has."""
+        ...
+
+    def walk(
+        self, queue: str | None = None, state: JobState | None = None, *, type: str | None = None
+    ) -> Iterator[Page]:
+        """Look at all jobs, a page at a time, and yield those of a queue, a state, a type.
+
+        A job that stays as it is meanwhile is yielded once. Pages may be empty, and the last one
+        says how many jobs were not seen. `type` only spares work: where the engine does not know
+        it, jobs of other types come too.
+        """
+        ...
+
+    def newest(self, limit: int = 1_000) -> Sequence[ListedJob]:
+        """Return those that still exist of the last jobs that were put, the newest first.
+
+        It looks at about `limit` numbers, so it costs the same in a long queue.
+        """
+        ...
+
+    def look(self, jobs: Sequence[Sighting]) -> Sequence[ListedJob | None]:
+        """Look once more at jobs that were seen, as `peek`; None for one that is gone."""
+        ...
+
+    def change(self, changes: Sequence[Change]) -> Sequence[bool | QueueError]:
+        """Change jobs that were seen, all in one round trip or one transaction.
+
+        For each, in order: True = done; False = left as it is: it is being run, is gone, or is in
+        no state for it; an error = the queue refused the rewritten job, and the old one stays.
+        Whoever is killed in the middle of a REPLACE or BURY leaves the old job, the new one, or
+        both. Raises `UsageError` before anything is sent.
+        """
         ...
 
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:

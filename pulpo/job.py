@@ -15,15 +15,20 @@ from pulpo.errors import UsageError, WrongTypeError
 from pulpo.identity import check_id, check_priority, check_queue
 
 __all__ = [
+    "Act",
     "Capabilities",
+    "Change",
     "Job",
     "JobId",
     "JobState",
     "ListedJob",
     "NewJob",
+    "Page",
     "QueueStats",
     "Settlement",
+    "Sighting",
     "Verb",
+    "check_changes",
     "check_exchange",
     "check_new_job",
 ]
@@ -182,7 +187,8 @@ class ListedJob:
     """A job as an operator sees it, in any state and held by anybody.
 
     `due` is the seconds until a delayed job is ready. `id` is the pulpo id where the engine knows
-    it or the body says it, else the number as text.
+    it or the body says it, else the number as text. `age` is the seconds since the engine
+    took this copy of it, None where it does not know.
     """
 
     id: JobId
@@ -194,3 +200,66 @@ class ListedJob:
     due: float = 0.0
     ttr: float = 60.0
     crashes: int | None = None
+    age: float | None = None
+
+    @property
+    def sighting(self) -> Sighting:
+        """Where the job was seen."""
+        return Sighting(self.id, self.number, self.queue)
+
+
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """Where a walk has seen a job: all that is kept of it until something is done with it.
+
+    `number` is the engine's own; with the id beside it no other job is taken for this one.
+    """
+
+    id: JobId
+    number: int
+    queue: str
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some jobs out of a walk over many.
+
+    `seen` is how many jobs the walk has looked at so far, `unseen` how many more the engine
+    counts: above 0 on the last page where jobs came or went meanwhile, or could not be looked at.
+    """
+
+    jobs: Sequence[ListedJob]
+    seen: int
+    unseen: int = 0
+
+
+class Act(Enum):
+    """What an operator does with jobs that were seen.
+
+    KICK makes one that is buried or delayed ready. DELETE removes it. REPLACE puts the rewritten
+    job in its place, maybe in another queue, with its own `delay` and `at`; a buried one stays
+    buried. BURY puts the rewritten job aside.
+    """
+
+    KICK = "kick"
+    DELETE = "delete"
+    REPLACE = "replace"
+    BURY = "bury"
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One act on one job; REPLACE and BURY need the job `rewritten`."""
+
+    act: Act
+    job: Sighting
+    rewritten: NewJob | None = None
+
+
+def check_changes(changes: Sequence[Change]) -> None:
+    """Raise `UsageError` for a change that no engine can carry out; called before any I/O."""
+    for change in changes:
+        if change.act in (Act.REPLACE, Act.BURY):
+            if change.rewritten is None:
+                raise UsageError(f"{change.act.value} needs the rewritten job: {change!r}")
+            check_new_job(change.rewritten)

@@ -25,6 +25,7 @@ pytest.register_assert_rewrite(*(m.name for m in pkgutil.iter_modules(__path__, 
 from pulpo.adapter import Engine, QueueAdapter  # noqa: E402
 from pulpo.clock import Clock, ManualClock, SystemClock  # noqa: E402
 from pulpo.contract.administration import AdministrationContract  # noqa: E402
+from pulpo.contract.changing import ChangingContract  # noqa: E402
 from pulpo.contract.crashes import CrashContract  # noqa: E402
 from pulpo.contract.delays import DelayContract  # noqa: E402
 from pulpo.contract.editing import EditingContract  # noqa: E402
@@ -40,6 +41,7 @@ from pulpo.contract.settling import SettlingContract  # noqa: E402
 from pulpo.contract.side import SideContract  # noqa: E402
 from pulpo.contract.stage import Stage  # noqa: E402
 from pulpo.contract.waiting import WaitingContract  # noqa: E402
+from pulpo.contract.walking import WalkingContract  # noqa: E402
 from pulpo.job import Job  # noqa: E402
 
 __all__ = ["AdapterContract", "SideContract", "Stage"]
@@ -57,6 +59,8 @@ class AdapterContract(
     WaitingContract,
     AdministrationContract,
     ListingContract,
+    WalkingContract,
+    ChangingContract,
     EditingContract,
     PauseContract,
     LimitContract,
@@ -80,7 +84,7 @@ class AdapterContract(
     lost; whether a late settlement is taken while nobody else has reserved the job; whether a
     clean close counts as a crash; how many of several ready jobs one exchange brings, if it
     brings one; what a batch does that settles one job twice; the order of jobs in different states
-    in a list; whether a queue that holds nothing exists.
+    in a list or a walk; whether a queue that holds nothing exists.
     """
 
     @pytest.fixture

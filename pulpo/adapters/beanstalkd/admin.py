@@ -8,23 +8,42 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from functools import wraps
+from heapq import nsmallest
 from typing import Concatenate, ParamSpec, TypeVar
 
 import greenstalk
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.address import Address
+from pulpo.adapters.beanstalkd.changing import Changes
 from pulpo.adapters.beanstalkd.control import Control
 from pulpo.adapters.beanstalkd.link import Link
-from pulpo.adapters.beanstalkd.putting import BURY_DELAY, too_big
-from pulpo.adapters.beanstalkd.walking import PROBE, Found, Walker, pulpo_id
+from pulpo.adapters.beanstalkd.walking import PROBE, Walker, pulpo_id
 from pulpo.clock import Clock
 from pulpo.duration import seconds as as_seconds
-from pulpo.errors import PulpoError, QueueUnavailableError, UnsupportedError, UsageError
+from pulpo.errors import (
+    PulpoError,
+    QueueError,
+    QueueUnavailableError,
+    UnsupportedError,
+    UsageError,
+)
 from pulpo.identity import check_queue
-from pulpo.job import JobId, JobState, ListedJob, NewJob, QueueStats, check_new_job
+from pulpo.job import (
+    Act,
+    Change,
+    JobId,
+    JobState,
+    ListedJob,
+    NewJob,
+    Page,
+    QueueStats,
+    Sighting,
+    check_changes,
+    check_new_job,
+)
 
 __all__ = ["BeanstalkdAdmin"]
 
@@ -41,26 +60,32 @@ def _understood(method: Callable[Concatenate[Admin, P], T]) -> Callable[Concaten
 
     @wraps(method)
     def understood(admin: Admin, /, *args: P.args, **kwargs: P.kwargs) -> T:
-        try:
+        with _understanding(admin._control):  # noqa: SLF001  # the own object of the method
             return method(admin, *args, **kwargs)
-        except PulpoError:
-            raise
-        except (LookupError, ValueError, greenstalk.Error) as error:
-            admin._control.hang_up()  # noqa: SLF001  # the own object of the method
-            raise QueueUnavailableError(
-                f"beanstalkd gave an answer that makes no sense: {error!r}"
-            ) from error
 
     return understood
+
+
+@contextmanager
+def _understanding(control: Control) -> Iterator[None]:
+    try:
+        yield
+    except PulpoError:
+        raise
+    except (LookupError, ValueError, greenstalk.Error) as error:
+        control.hang_up()
+        raise QueueUnavailableError(
+            f"beanstalkd gave an answer that makes no sense: {error!r}"
+        ) from error
 
 
 class BeanstalkdAdmin:
     """Looks at and changes jobs from outside; one thread, connects at its first use."""
 
     def __init__(self, open_link: Callable[[], Link], address: Address, clock: Clock) -> None:
-        self._clock = clock
         self._control = Control(address)
         self._walker = Walker(open_link, self._control, clock)
+        self._changes = Changes(self._walker, clock)
 
     @_understood
     def queues(self) -> Sequence[str]:
@@ -100,20 +125,40 @@ class BeanstalkdAdmin:
         """Return jobs in the order in which they would run; walks through all of them."""
         if queue is not None:
             check_queue(queue)
-        expected = self._expected(queue, state)
-        found: list[ListedJob] = []
-        batch: list[Found] = []
-        for job in self._walker.walk() if expected else ():
-            batch.append(job)
-            if len(batch) == 250:
-                found += self._matching(batch, queue, state)
-                batch = []
-                if len(found) >= expected:
-                    break
-        found += self._matching(batch, queue, state)
         order = [JobState.READY, JobState.RESERVED, JobState.DELAYED, JobState.BURIED]
-        found.sort(key=lambda job: (order.index(job.state), job.due, job.priority, job.number))
-        return found[: max(limit, 0)]
+        jobs = (job for page in self.walk(queue, state) for job in page.jobs)
+        return nsmallest(
+            max(limit, 0),
+            jobs,
+            key=lambda job: (order.index(job.state), job.due, job.priority, job.number),
+        )
+
+    def walk(
+        self,
+        queue: str | None = None,
+        state: JobState | None = None,
+        *,
+        type: str | None = None,  # noqa: ARG002  # the server does not know it
+    ) -> Iterator[Page]:
+        """Look at all jobs by their numbers; see `pulpo.adapter.QueueAdmin`."""
+        with _understanding(self._control):
+            yield from self._walker.pages(queue, state, self._expected(queue, state))
+
+    @_understood
+    def newest(self, limit: int = 1_000) -> Sequence[ListedJob]:
+        """Return what there is of the last numbers; see `pulpo.adapter.QueueAdmin`."""
+        return self._walker.newest(limit)
+
+    @_understood
+    def look(self, jobs: Sequence[Sighting]) -> Sequence[ListedJob | None]:
+        """Look once more at jobs that were seen."""
+        return self._walker.look(jobs)
+
+    @_understood
+    def change(self, changes: Sequence[Change]) -> Sequence[bool | QueueError]:
+        """Change jobs that were seen, each step in one flight; see `pulpo.adapter.QueueAdmin`."""
+        check_changes(changes)
+        return self._changes.carry_out(changes)
 
     @_understood
     def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:
@@ -124,59 +169,31 @@ class BeanstalkdAdmin:
     @_understood
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Kick jobs by `kick-job`; see `pulpo.adapter.QueueAdmin`."""
-        return [self._is_done(job, "kick_job") for job in self.peek(ids)]
+        return self._each(ids, self._changes.kick)
 
     @_understood
     def kick_all(self, queue: str) -> int:
-        """Kick the buried jobs of a queue, one by one: `kick` itself would take delayed ones."""
-        kicked, count = 0, self.stats(queue).buried
-        with self._control.talking() as client:
-            if count:
-                client.use(queue)
-            while kicked < count:
-                try:
-                    client.kick_job(client.peek_buried())
-                except greenstalk.NotFoundError:
-                    break
-                kicked += 1
-            client.use("default")
-        return kicked
+        """Kick the buried jobs of a queue by number: `kick` itself would take delayed ones."""
+        count = self.stats(queue).buried
+        found = self._walker.numbers_in(queue, JobState.BURIED, count)
+        return sum(sum(self._changes.kick(numbers)) for numbers in found)
 
     @_understood
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Delete jobs that nobody runs; see `pulpo.adapter.QueueAdmin`."""
-        return [self._is_done(job, "delete") for job in self.peek(ids)]
+        return self._each(ids, self._changes.delete)
 
     @_understood
     def edit(self, id: JobId, rewritten: NewJob) -> bool:
         """Put the rewritten job, then delete the old one; see `pulpo.adapter.QueueAdmin`."""
         check_new_job(rewritten)
         (old,) = self.peek([id])
-        if old is None or old.state is JobState.RESERVED:
+        if old is None:
             return False
-        refused = too_big(rewritten, self._walker.max_body())
-        if refused is not None:
-            raise refused
-        delay = commands.whole_delay(rewritten, self._clock.wall())
-        buried = old.state is JobState.BURIED
-        with self._control.talking() as client:
-            client.use(rewritten.queue)
-            copy = client.put(
-                rewritten.body,
-                rewritten.priority,
-                BURY_DELAY if buried else delay,
-                max(math.ceil(rewritten.ttr), 1),
-            )
-            client.use("default")
-            if buried:
-                client.bury(client.reserve_job(copy), rewritten.priority)
-            try:
-                client.delete(old.number)
-            except greenstalk.NotFoundError:
-                # Somebody reserved or deleted the old one meanwhile: theirs counts.
-                client.delete(copy)
-                return False
-        return True
+        (answer,) = self._changes.carry_out([Change(Act.REPLACE, old.sighting, rewritten)])
+        if isinstance(answer, QueueError):
+            raise answer
+        return answer
 
     @_understood
     def pause(self, queue: str, seconds: float | None = None) -> None:
@@ -220,31 +237,23 @@ class BeanstalkdAdmin:
                         break
         return {job.id: job for job in self._walker.describe(list(hits.values()))}
 
-    def _is_done(self, job: ListedJob | None, verb: str) -> bool:
-        if job is None or job.state is JobState.RESERVED:
-            return False
-        with self._control.talking() as client:
-            try:
-                getattr(client, verb)(job.number)
-            except greenstalk.NotFoundError:
-                return False
-        return True
+    def _each(
+        self, ids: Sequence[JobId], verb: Callable[[Sequence[int]], Sequence[bool]]
+    ) -> Sequence[bool]:
+        """Do something with the jobs that have these ids; False for the others."""
+        found = [None if job is None else job.number for job in self.peek(ids)]
+        there = [number for number in found if number is not None]
+        done = iter(verb(there))
+        return [number is not None and next(done) for number in found]
 
-    def _expected(self, queue: str | None, state: JobState | None) -> int:
+    def _expected(self, queue: str | None, state: JobState | None) -> int | None:
         """Return how many jobs there are to list, so that the walk ends once they are found."""
         if queue is None:
-            return 2**63
+            return None
         counts = self.stats(queue)
         if state is None:
             return counts.ready + counts.delayed + counts.reserved + counts.buried
         return int(getattr(counts, state.value))
-
-    def _matching(
-        self, jobs: Sequence[Found], queue: str | None, state: JobState | None
-    ) -> Iterator[ListedJob]:
-        for job in self._walker.describe(jobs):
-            if queue in (None, job.queue) and state in (None, job.state) and job.queue != PROBE:
-                yield job
 
 
 def _is_number(id: JobId) -> bool:

@@ -25,6 +25,7 @@ __all__ = [
     "LONGEST",
     "bury",
     "delete",
+    "kick_job",
     "parse_stats",
     "peek",
     "put",
@@ -123,6 +124,11 @@ def release(number: int, priority: int, delay: int) -> bytes:
 def bury(number: int, priority: int) -> bytes:
     """Return a bury."""
     return b"bury %d %d\r\n" % (_number(number, "job"), _small(priority, "priority"))
+
+
+def kick_job(number: int) -> bytes:
+    """Return a kick-job, for a job that is buried or delayed."""
+    return b"kick-job %d\r\n" % _number(number, "job")
 
 
 def touch(number: int) -> bytes:

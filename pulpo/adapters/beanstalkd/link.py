@@ -53,6 +53,7 @@ class Kind(IntEnum):
     NAME = 10
     DELETE_COPY = 11
     BACK = 12
+    KICK = 13
 
 
 class Awaited(NamedTuple):

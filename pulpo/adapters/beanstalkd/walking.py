@@ -1,7 +1,7 @@
 """Finding jobs on beanstalkd, which cannot be listed or searched: by walking through its numbers.
 
 Numbers are given in rising order, so the jobs that exist lie between 1 and the newest number. Both
-ends are walked in turn, in pipelined peeks, until as many jobs were seen as the server counts:
+ends are walked in turn, in pipelined flights, until as many jobs were seen as the server counts:
 what is new lies at one end, what was left behind at the other. Only looks: nothing is reserved.
 """
 
@@ -20,7 +20,7 @@ from pulpo.adapters.beanstalkd.looking import unclean
 from pulpo.clock import Clock
 from pulpo.codec import Codec
 from pulpo.errors import CodecError, QueueError, QueueUnavailableError
-from pulpo.job import JobState, ListedJob
+from pulpo.job import JobState, ListedJob, Page, Sighting
 
 __all__ = ["PROBE", "Found", "Walker", "pulpo_id"]
 
@@ -54,43 +54,118 @@ class Walker:
 
     def walk(self) -> Iterator[Found]:
         """Yield every job, from the newest and the oldest number in turn."""
-        with self._control.talking() as client:
-            stats = dict(client.stats())
-            newest = _newest(client, int(str(stats["total-jobs"])))
-        count = sum(int(str(stats[f"current-jobs-{state.value}"])) for state in JobState)
-        low, high, seen, from_top = 1, newest, 0, True
-        while low <= high and seen < count:
-            if from_top:
-                numbers = range(high, max(low, high - _WINDOW + 1) - 1, -1)
-                high = numbers[-1] - 1
-            else:
-                numbers = range(low, min(high, low + _WINDOW - 1) + 1)
-                low = numbers[-1] + 1
-            from_top = not from_top
+        count, newest = self._extent()
+        seen = 0
+        for numbers in _windows(newest):
             for found in self.peek(numbers):
                 seen += 1
                 yield found
+            if seen >= count:
+                return
+
+    def pages(self, queue: str | None, state: JobState | None, count: int | None) -> Iterator[Page]:
+        """Yield the jobs of a queue and a state, of which the server counts so many; None = all.
+
+        Asks for the state of all jobs, and for the bodies of those alone that are wanted.
+        """
+        everything, newest = self._extent(state)
+        left = everything if count is None else count
+        seen = 0
+        for numbers in _windows(newest) if left else ():
+            stats = self._stats(numbers)
+            seen += len(stats)
+            wanted = {
+                number: found
+                for number, found in stats.items()
+                if state in (None, JobState(found["state"])) and queue in (None, found["tube"])
+            }
+            left -= len(wanted)
+            bodies = {found.number: found for found in self.peek(list(wanted))}
+            jobs = [
+                listed(bodies[number], found)
+                for number, found in wanted.items()
+                if number in bodies and found["tube"] != PROBE
+            ]
+            yield Page(jobs, seen, max(left, 0))
+            if left <= 0:
+                return
+
+    def numbers_in(self, queue: str, state: JobState, count: int) -> Iterator[Sequence[int]]:
+        """Yield the numbers of the jobs of a queue in a state, of which the server counts so many.
+
+        No body is read.
+        """
+        _, newest = self._extent()
+        for numbers in _windows(newest) if count else ():
+            wanted = [
+                number
+                for number, found in self._stats(numbers).items()
+                if found["tube"] == queue and found["state"] == state.value
+            ]
+            yield wanted
+            count -= len(wanted)
+            if count <= 0:
+                return
+
+    def newest(self, limit: int) -> list[ListedJob]:
+        """Return what there is of the last so many numbers, the newest first."""
+        _, newest = self._extent()
+        numbers = range(newest, max(newest - limit, 0), -1)
+        return [job for job in self.describe(self.peek(numbers)) if job.queue != PROBE]
+
+    def _extent(self, state: JobState | None = None) -> tuple[int, int]:
+        """Return how many jobs the server has, in a state or all, and the newest number."""
+        with self._control.talking() as client:
+            stats = dict(client.stats())
+            newest = _newest(client, int(str(stats["total-jobs"])))
+        states = JobState if state is None else (state,)
+        return sum(int(str(stats[f"current-jobs-{each.value}"])) for each in states), newest
 
     def peek(self, numbers: Sequence[int]) -> list[Found]:
         """Look at jobs by number; those that are not there are left out."""
-        requests = [(commands.peek(number), Awaited(Kind.PEEK, number)) for number in numbers]
-        return [
-            Found(reply.awaited.number, reply.data)
-            for reply in self._ask(requests)
-            if reply.data is not None
-        ]
+        found = []
+        for start in range(0, len(numbers), _WINDOW):
+            batch = numbers[start : start + _WINDOW]
+            requests = [(commands.peek(number), Awaited(Kind.PEEK, number)) for number in batch]
+            found += [
+                Found(reply.awaited.number, reply.data)
+                for reply in self.ask(requests)
+                if reply.data is not None
+            ]
+        return found
 
     def describe(self, jobs: Sequence[Found]) -> list[ListedJob]:
         """Add queue, state, priority and times to jobs; those that are gone are left out."""
-        listed = []
-        for start in range(0, len(jobs), _WINDOW):
-            batch = {job.number: job for job in jobs[start : start + _WINDOW]}
+        stats = self._stats([job.number for job in jobs])
+        return [listed(job, stats[job.number]) for job in jobs if job.number in stats]
+
+    def look(self, jobs: Sequence[Sighting]) -> list[ListedJob | None]:
+        """Look once more at jobs that were seen; None for one that is gone."""
+        found = {job.number: job for job in self.describe(self.peek([j.number for j in jobs]))}
+        again = [found.get(job.number) for job in jobs]
+        return [
+            job if job is not None and job.id == before.id else None
+            for job, before in zip(again, jobs, strict=True)
+        ]
+
+    def states(self, numbers: Sequence[int]) -> dict[int, JobState]:
+        """Return the states of jobs by number; those that are gone are left out."""
+        return {number: JobState(found["state"]) for number, found in self._stats(numbers).items()}
+
+    def _stats(self, numbers: Sequence[int]) -> dict[int, dict[str, str]]:
+        stats = {}
+        for start in range(0, len(numbers), _WINDOW):
+            batch = numbers[start : start + _WINDOW]
             requests = [(commands.stats_job(n), Awaited(Kind.STATS, n)) for n in batch]
-            for reply in self._ask(requests):
+            for reply in self.ask(requests):
                 if reply.data is not None:
-                    job = batch[reply.awaited.number]
-                    listed.append(_listed(job, commands.parse_stats(reply.data)))
-        return listed
+                    stats[reply.awaited.number] = commands.parse_stats(reply.data)
+        return stats
+
+    @property
+    def link(self) -> Link:
+        """The connection, opened anew where it was lost."""
+        return self._connected()
 
     def max_body(self) -> int:
         """Return the size of the largest job that the server takes."""
@@ -112,7 +187,11 @@ class Walker:
             self._link = self._open_link()
         return self._link
 
-    def _ask(self, requests: Sequence[tuple[bytes, Awaited]]) -> list[Reply]:
+    def ask(self, requests: Sequence[tuple[bytes, Awaited]]) -> list[Reply]:
+        """Send commands in one flight and return their replies, in order.
+
+        Raises `QueueUnavailableError`.
+        """
         if not requests:
             return []
         link = self._connected()
@@ -129,6 +208,20 @@ class Walker:
                 link.close()
                 raise QueueUnavailableError(f"beanstalkd was silent for {_REPLY_TIMEOUT:g}s")
         return replies
+
+
+def _windows(newest: int) -> Iterator[range]:
+    """Yield all numbers up to the newest, from both ends in turn."""
+    low, high, from_top = 1, newest, True
+    while low <= high:
+        if from_top:
+            numbers = range(high, max(low, high - _WINDOW + 1) - 1, -1)
+            high = numbers[-1] - 1
+        else:
+            numbers = range(low, min(high, low + _WINDOW - 1) + 1)
+            low = numbers[-1] + 1
+        from_top = not from_top
+        yield numbers
 
 
 def _newest(client: greenstalk.Client[bytes], total: int) -> int:
@@ -151,7 +244,8 @@ def pulpo_id(job: Found) -> str:
     return str(job.number)
 
 
-def _listed(job: Found, stats: dict[str, str]) -> ListedJob:
+def listed(job: Found, stats: dict[str, str]) -> ListedJob:
+    """Return a job with what the server says of it."""
     state = JobState(stats["state"])
     return ListedJob(
         id=pulpo_id(job),
@@ -163,4 +257,5 @@ def _listed(job: Found, stats: dict[str, str]) -> ListedJob:
         due=float(stats["time-left"]) if state is JobState.DELAYED else 0.0,
         ttr=float(stats["ttr"]),
         crashes=max(unclean(stats) - (state in _HELD), 0),
+        age=float(stats["age"]),
     )

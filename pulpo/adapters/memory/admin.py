@@ -3,17 +3,31 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import islice
 
+from pulpo.adapters.memory.changing import carry_out, replace
 from pulpo.adapters.memory.line import Entry
 from pulpo.adapters.memory.store import Queue, Store
 from pulpo.duration import seconds as as_seconds
-from pulpo.errors import UsageError
+from pulpo.errors import QueueError, UsageError
 from pulpo.identity import check_queue
-from pulpo.job import JobId, JobState, ListedJob, NewJob, QueueStats, check_new_job
+from pulpo.job import (
+    Change,
+    JobId,
+    JobState,
+    ListedJob,
+    NewJob,
+    Page,
+    QueueStats,
+    Sighting,
+    check_changes,
+    check_new_job,
+)
 
 __all__ = ["MemoryAdmin"]
 
+_PAGE = 250
 _RANK = {JobState.RESERVED: 0, JobState.READY: 1, JobState.DELAYED: 2, JobState.BURIED: 3}
 
 
@@ -66,6 +80,55 @@ class MemoryAdmin:
             found.sort(key=lambda item: item[0])
             return [self._listed(entry) for _, entry in found[:limit]]
 
+    def walk(
+        self,
+        queue: str | None = None,
+        state: JobState | None = None,
+        *,
+        type: str | None = None,  # noqa: ARG002  # spares nothing here
+    ) -> Iterator[Page]:
+        """Look at all jobs, a page at a time; see `pulpo.adapter.QueueAdmin`."""
+        if queue is not None:
+            check_queue(queue)
+        with self._store.lock:
+            numbers = list(self._store.entries)
+        for start in range(0, len(numbers), _PAGE):
+            with self._store.lock:
+                self._store.tick()
+                found = map(self._store.entries.get, numbers[start : start + _PAGE])
+                jobs = [
+                    self._listed(entry)
+                    for entry in found
+                    if entry is not None
+                    and queue in (None, entry.job.queue)
+                    and state in (None, entry.state)
+                ]
+            yield Page(jobs, min(start + _PAGE, len(numbers)))
+
+    def newest(self, limit: int = 1_000) -> Sequence[ListedJob]:
+        """Return the last jobs that were put; see `pulpo.adapter.QueueAdmin`."""
+        with self._store.lock:
+            self._store.tick()
+            last = islice(reversed(self._store.entries.values()), limit)
+            return [self._listed(entry) for entry in last]
+
+    def look(self, jobs: Sequence[Sighting]) -> Sequence[ListedJob | None]:
+        """Look at jobs once more."""
+        with self._store.lock:
+            self._store.tick()
+            found = [self._store.entries.get(job.number) for job in jobs]
+            return [
+                self._listed(entry) if entry is not None and entry.job.id == job.id else None
+                for job, entry in zip(jobs, found, strict=True)
+            ]
+
+    def change(self, changes: Sequence[Change]) -> Sequence[bool | QueueError]:
+        """Change jobs that were seen; see `pulpo.adapter.QueueAdmin`."""
+        check_changes(changes)
+        with self._store.lock:
+            self._store.tick()
+            return [carry_out(self._store, change) for change in changes]
+
     def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:
         """Look at jobs."""
         with self._store.lock:
@@ -105,12 +168,7 @@ class MemoryAdmin:
                 return False
             if (refusal := self._store.refusal(rewritten)) is not None:
                 raise refusal
-            buried = waiting[0].state is JobState.BURIED
-            self._store.remove(waiting[0])
-            if buried:
-                self._store.bury(rewritten)
-            else:
-                self._store.add(rewritten)
+            replace(self._store, waiting[0], rewritten)
             return True
 
     def pause(self, queue: str, seconds: float | None = None) -> None:

@@ -3,40 +3,44 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import TypeVar
 
 from pulpo.adapters.sqlite import census
+from pulpo.adapters.sqlite.changing import KICKED, carry_out, make_ready, rewrite
 from pulpo.adapters.sqlite.database import Database, Ready
-from pulpo.adapters.sqlite.rows import Due, Moment, State, check_jobs, due, row, too_big
+from pulpo.adapters.sqlite.rows import Moment, State, check_jobs, too_big
 from pulpo.adapters.sqlite.troubles import translated
 from pulpo.adapters.sqlite.upkeep import Upkeep
-from pulpo.errors import UsageError
+from pulpo.adapters.sqlite.walking import Narrow, newest, seen_again, walk
+from pulpo.errors import QueueError, UsageError
 from pulpo.identity import check_queue
-from pulpo.job import JobId, JobState, ListedJob, NewJob, QueueStats
+from pulpo.job import (
+    Change,
+    JobId,
+    JobState,
+    ListedJob,
+    NewJob,
+    Page,
+    QueueStats,
+    Sighting,
+    check_changes,
+)
 
 __all__ = ["SQLiteAdmin"]
 
 T = TypeVar("T")
 
 _FIND = "SELECT number, queue, state FROM jobs WHERE id = ? ORDER BY number"
-_KICK = """
-UPDATE jobs SET state = 0, moment = NULL, due_wall = NULL WHERE number = ?
-"""
 _BURIED = """
 SELECT number, queue FROM jobs WHERE state = 4 AND moment IS NOT NULL AND queue = ?
 """
 _DELETE = "DELETE FROM jobs WHERE number = ?"
-_EDIT = """
-UPDATE jobs SET id = ?, type = ?, queue = ?, priority = ?, state = ?, moment = ?, due_wall = ?,
-owner = 0, crashes = 0, ttr = ?, expires = ?, body = ? WHERE number = ?
-"""
 _PAUSE = "INSERT OR REPLACE INTO pauses (queue, moment, until) VALUES (?, ?, ?)"
 _RESUME = "DELETE FROM pauses WHERE queue = ?"
 _READY_COUNT = "SELECT count(*) FROM jobs WHERE state = 0 AND queue = ?"
 # An operator holds no jobs, so every lease that has ended is somebody else's.
 _NOBODY = -1
-_KICKED = (State.BURIED, State.DELAYED, State.SCHEDULED)
 
 
 class SQLiteAdmin:
@@ -80,15 +84,46 @@ class SQLiteAdmin:
             lambda connection, now: census.peeked(connection, ids, now, self._dead(connection))
         )
 
+    def walk(
+        self, queue: str | None = None, state: JobState | None = None, *, type: str | None = None
+    ) -> Iterator[Page]:
+        """Look at all jobs, a page at a time; see `pulpo.adapter.QueueAdmin`.
+
+        Each page is a short transaction of its own: a long walk keeps nobody from anything.
+        """
+        if queue is not None:
+            check_queue(queue)
+        return walk(self._look_with_dead, Narrow(queue, state, type))
+
+    def newest(self, limit: int = 1_000) -> Sequence[ListedJob]:
+        """Return the last jobs that were put; see `pulpo.adapter.QueueAdmin`."""
+        return self._look_with_dead(lambda *at: newest(*at, limit=limit))
+
+    def look(self, jobs: Sequence[Sighting]) -> Sequence[ListedJob | None]:
+        """Look once more at jobs that were seen."""
+        return self._look_with_dead(lambda *at: seen_again(*at, jobs=jobs))
+
     # Changing
+
+    def change(self, changes: Sequence[Change]) -> Sequence[bool | QueueError]:
+        """Change jobs that were seen, in one transaction; see `pulpo.adapter.QueueAdmin`."""
+        check_changes(changes)
+
+        def change(connection: sqlite3.Connection, ready: Ready) -> list[bool | QueueError]:
+            now = self._upkeep.now()
+            return [
+                carry_out(connection, ready, each, now, max_body=self._max_body) for each in changes
+            ]
+
+        return self._change(change) if changes else []
 
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Make buried or delayed jobs ready now."""
 
         def kick_one(connection: sqlite3.Connection, ready: Ready, id: JobId) -> bool:
             found = connection.execute(_FIND, (id,)).fetchall()
-            waiting = [(number, queue) for number, queue, state in found if state in _KICKED]
-            _make_ready(connection, ready, waiting)
+            waiting = [(number, queue) for number, queue, state in found if state in KICKED]
+            make_ready(connection, ready, waiting)
             return bool(waiting)
 
         return self._each(ids, kick_one)
@@ -99,7 +134,7 @@ class SQLiteAdmin:
 
         def kick(connection: sqlite3.Connection, ready: Ready) -> int:
             buried = connection.execute(_BURIED, (queue,)).fetchall()
-            _make_ready(connection, ready, buried)
+            make_ready(connection, ready, buried)
             return len(buried)
 
         return self._change(kick)
@@ -128,7 +163,7 @@ class SQLiteAdmin:
             now = self._upkeep.now()
             for number, _, state in connection.execute(_FIND, (id,)).fetchall():
                 if state != State.RESERVED:
-                    _rewrite(connection, ready, number, state, rewritten, now)
+                    rewrite(connection, ready, number, state, rewritten, now)
                     return True
             return False
 
@@ -160,6 +195,11 @@ class SQLiteAdmin:
     def _dead(self, connection: sqlite3.Connection) -> set[int]:
         return set(self._upkeep.dead_holders(connection, _NOBODY))
 
+    def _look_with_dead(
+        self, work: Callable[[sqlite3.Connection, Moment, Collection[int]], T]
+    ) -> T:
+        return self._look(lambda connection, now: work(connection, now, self._dead(connection)))
+
     def _look(self, work: Callable[[sqlite3.Connection, Moment], T]) -> T:
         now = self._upkeep.now()
         with self._database.no_fork:
@@ -189,25 +229,3 @@ class SQLiteAdmin:
         self, ids: Sequence[JobId], one: Callable[[sqlite3.Connection, Ready, JobId], bool]
     ) -> Sequence[bool]:
         return self._change(lambda connection, ready: [one(connection, ready, key) for key in ids])
-
-
-def _make_ready(
-    connection: sqlite3.Connection, ready: Ready, jobs: Sequence[tuple[int, str]]
-) -> None:
-    connection.executemany(_KICK, [(number,) for number, _ in jobs])
-    for _, queue in jobs:
-        ready[queue] = ready.get(queue, 0) + 1
-
-
-def _rewrite(
-    connection: sqlite3.Connection,
-    ready: Ready,
-    number: int,
-    state: int,
-    job: NewJob,
-    now: Moment,
-) -> None:
-    when = due(job, now) if state != State.BURIED else Due(State.BURIED, now.wall, None)
-    connection.execute(_EDIT, (*row(job, when), number))
-    if when.state == State.READY:
-        ready[job.queue] = ready.get(job.queue, 0) + 1

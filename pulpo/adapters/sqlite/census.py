@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pulpo.adapters.sqlite.rows import Moment, State
 from pulpo.job import JobId, JobState, ListedJob, QueueStats
 
-__all__ = ["listed", "peeked", "queues", "stats"]
+__all__ = ["SEEN", "Seen", "listed", "peeked", "queues", "shown", "stats"]
 
 # A walk from name to name through the index, not over all jobs.
 _QUEUES = """
@@ -41,24 +41,24 @@ SELECT count(*) FROM jobs WHERE state = 4 AND moment IS NOT NULL AND queue = ?
 """
 _PAUSE = "SELECT moment FROM pauses WHERE queue = ? AND (moment IS NULL OR moment > ?)"
 
-_SEEN = "id, number, queue, state, moment, owner, priority, ttr, crashes, body"
-_PEEK = f"SELECT {_SEEN} FROM jobs WHERE id = ? ORDER BY state = 3 DESC, number LIMIT 1"
+SEEN = "id, number, queue, state, moment, owner, priority, ttr, crashes, body"
+_PEEK = f"SELECT {SEEN} FROM jobs WHERE id = ? ORDER BY state = 3 DESC, number LIMIT 1"
 _LIST_READY = f"""
-SELECT {_SEEN} FROM jobs WHERE state = 0 AND queue = ? ORDER BY priority, number LIMIT ?
+SELECT {SEEN} FROM jobs WHERE state = 0 AND queue = ? ORDER BY priority, number LIMIT ?
 """
 _LIST_LATER = f"""
-SELECT {_SEEN} FROM jobs WHERE state = ?1 AND moment > ?2 AND (?3 IS NULL OR queue = ?3)
+SELECT {SEEN} FROM jobs WHERE state = ?1 AND moment > ?2 AND (?3 IS NULL OR queue = ?3)
 ORDER BY moment, number LIMIT ?4
 """
 # What is due goes among the ready ones by its priority, so all of it must be compared.
 _LIST_DUE = f"""
-SELECT {_SEEN} FROM jobs WHERE state = ?1 AND moment <= ?2 AND (?3 IS NULL OR queue = ?3)
+SELECT {SEEN} FROM jobs WHERE state = ?1 AND moment <= ?2 AND (?3 IS NULL OR queue = ?3)
 ORDER BY priority, number LIMIT ?4
 """
 _EVER, _ALL = float("inf"), -1
 _ORDER = (JobState.READY, JobState.DELAYED, JobState.RESERVED, JobState.BURIED)
 
-_Seen = tuple[str, int, str, int, float | None, int, int, float, int, bytes]
+Seen = tuple[str, int, str, int, float | None, int, int, float, int, bytes]
 
 
 def queues(connection: sqlite3.Connection) -> list[str]:
@@ -101,7 +101,7 @@ def peeked(
     found: list[ListedJob | None] = []
     for wanted in ids:
         row = connection.execute(_PEEK, (wanted,)).fetchone()
-        found.append(None if row is None else _shown(row, now, dead))
+        found.append(None if row is None else shown(row, now, dead))
     return found
 
 
@@ -117,15 +117,15 @@ def listed(
     jobs: list[ListedJob] = []
     for wanted in _ORDER if state is None else (state,):
         rows = _rows(connection, queue, wanted, limit, now)
-        shown = [_shown(row, now, dead) for row in rows]
-        right = [job for job in shown if job.state is wanted]
+        seen = [shown(row, now, dead) for row in rows]
+        right = [job for job in seen if job.state is wanted]
         jobs += sorted(right, key=_place)[: limit - len(jobs)]
     return jobs
 
 
 def _rows(
     connection: sqlite3.Connection, queue: str | None, state: JobState, limit: int, now: Moment
-) -> Iterable[_Seen]:
+) -> Iterable[Seen]:
     """Return the first rows of a state, and maybe rows of another state among them."""
     clocks = ((State.DELAYED, now.boot), (State.SCHEDULED, now.wall))
     # Reserved jobs are few, and some of them are ready: their lease is over, their owner dead.
@@ -145,7 +145,8 @@ def _rows(
         yield from connection.execute(_LIST_DUE, (State.BURIED, _EVER, queue, limit))
 
 
-def _shown(row: _Seen, now: Moment, dead: Collection[int]) -> ListedJob:
+def shown(row: Seen, now: Moment, dead: Collection[int]) -> ListedJob:
+    """Return a row as an operator sees the job."""
     job_id, number, queue, stored, moment, owner, priority, ttr, crashes, body = row
     left = 0.0 if moment is None else moment - _clock(stored, now)
     state = JobState.READY

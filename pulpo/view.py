@@ -20,6 +20,7 @@ from datetime import date, time, timedelta
 from pulpo.codec import Codec
 from pulpo.envelope import UNDECODABLE, Envelope
 from pulpo.errors import CodecError, DecodeError
+from pulpo.identity import published_at
 from pulpo.job import ListedJob
 
 __all__ = ["ShownJob", "as_json", "show"]
@@ -31,7 +32,8 @@ class ShownJob:
 
     `problem` says why no worker runs it, apart from its errors. `due` is seconds until a delayed
     job is ready. `error` is the last failure with its traceback, `earlier` has one line for each
-    failure before it.
+    failure before it. `accepted` is the second since the epoch at which the job was published, by
+    its id; `age` the seconds that the engine knows it for. None where nobody knows.
     """
 
     id: str
@@ -46,6 +48,8 @@ class ShownJob:
     earlier: tuple[str, ...] = ()
     due: float = 0.0
     problem: str | None = None
+    accepted: float | None = None
+    age: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the job as values that JSON has."""
@@ -115,6 +119,8 @@ def _decoded(job: ListedJob, envelope: Envelope, story: Envelope, problem: str |
         earlier=errors[:-1],
         due=job.due,
         problem=problem,
+        accepted=published_at(job.id),
+        age=job.age,
     )
 
 
@@ -130,6 +136,8 @@ def _undecodable(job: ListedJob, problem: str) -> ShownJob:
         headers={},
         due=job.due,
         problem=problem,
+        accepted=published_at(job.id),
+        age=job.age,
     )
 
 
