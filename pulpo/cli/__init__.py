@@ -28,6 +28,7 @@ _VERBS = {
     "worker": ("pulpo.cli.worker", "worker", "Run jobs."),
     "publish": ("pulpo.cli.publish", "publish", "Put a job into its queue, print its id."),
     "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
+    "top": ("pulpo.cli.top", "top", "Watch queues, workers and types."),
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick and delete jobs."),
     "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
