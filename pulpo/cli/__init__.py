@@ -29,6 +29,7 @@ _VERBS = {
     "publish": ("pulpo.cli.publish", "publish", "Put a job into its queue, print its id."),
     "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
     "top": ("pulpo.cli.top", "top", "Watch queues, workers and types."),
+    "workers": ("pulpo.cli.workers", "workers", "List who works, and on what."),
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick and delete jobs."),
     "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
@@ -51,6 +52,7 @@ class _LazyVerbs(Verbs):
         "run": "worker",
         "work": "worker",
         "unpause": "resume",
+        "ps": "workers",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

@@ -6,6 +6,7 @@ import gc
 import importlib
 import os
 import sys
+from collections.abc import Sequence
 from functools import partial
 
 import click
@@ -38,6 +39,15 @@ def _share() -> None:
     importlib.import_module("pulpo.function")  # with wrapt, the largest of them
     gc.collect()
     gc.freeze()
+
+
+def _check(modules: Sequence[str]) -> None:
+    for name in modules:
+        check_module_name(name)
+    if not modules and not find_settings().handlers:
+        raise click.UsageError(
+            "name a module, like 'pulpo worker shop.tasks', or set [tool.pulpo.handlers]"
+        )
 
 
 @click.command()
@@ -92,6 +102,9 @@ def _share() -> None:
     help="Replace a process that uses more memory, like 300MB or 1GiB.",
 )
 @click.option(
+    "--no-side", is_flag=True, help="Tell nobody who works and what was done: no `pulpo workers`."
+)
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @target_options
@@ -108,6 +121,7 @@ def worker(
     grace: float,
     max_jobs: int | None,
     max_memory: int | None,
+    no_side: bool,
     log_format: str,
 ) -> int:
     """Import modules and run the jobs of the types that they register.
@@ -120,12 +134,7 @@ def worker(
     pulpo worker shop.tasks -q mail --processes 2 --threads 16
     """
     open_standard_streams()
-    for name in modules:
-        check_module_name(name)
-    if not modules and not find_settings().handlers:
-        raise click.UsageError(
-            "name a module, like 'pulpo worker shop.tasks', or set [tool.pulpo.handlers]"
-        )
+    _check(modules)
     shared_url(target)
     settings = WorkerSettings(
         queues=tuple(dict.fromkeys(queues)),
@@ -135,6 +144,7 @@ def worker(
         grace=grace,
         max_jobs=max_jobs,
         max_memory=max_memory,
+        side=not no_side,
         log_format=log_format,
         verbose=target.verbose,
         isolate=(sys.executable, "-m", "pulpo", "sandbox", log_format, *modules),
