@@ -105,17 +105,24 @@ def report(done: str, ids: Sequence[str], answers: Sequence[bool], admin: QueueA
 
 def _carried_out(admin: QueueAdmin, order: Order, found: Survey, verb: str, done: str) -> Tally:
     tally = Tally()
-    bar = click.progressbar(
-        length=len(found.jobs), label=verb, file=sys.stderr, hidden=not sys.stderr.isatty()
-    )
-    with bar:
-        try:
-            for tally in carry_out(admin, order, found.jobs):  # what is left of it
-                bar.update(tally.done + tally.left + tally.refused - bar.pos)
-        except (QueueError, KeyboardInterrupt):
-            talk(f"{done} {count_of(tally.done)} before that")
-            raise
+    try:
+        with _acting(len(found.jobs), verb) as tell:
+            for tally in carry_out(admin, order, found.jobs):
+                tell(tally.done + tally.left + tally.refused)
+    except (QueueError, KeyboardInterrupt):
+        talk(f"{done} {count_of(tally.done)} before that")
+        raise
     return tally
+
+
+@contextmanager
+def _acting(count: int, verb: str) -> Iterator[Callable[[int], None]]:
+    """Show a progress bar on a terminal."""
+    if not sys.stderr.isatty():
+        yield lambda _: None
+        return
+    with click.progressbar(length=count, label=verb, file=sys.stderr) as bar:
+        yield lambda so_far: bar.update(so_far - bar.pos)
 
 
 @contextmanager
