@@ -24,7 +24,7 @@ from pulpo.bounds import check_bounds
 from pulpo.envelope import Envelope, check_control
 from pulpo.errors import DecodeError, EncodeError, SignatureError
 
-__all__ = ["MAX_DEPTH", "MAX_ITEMS", "Codec"]
+__all__ = ["MAX_DEPTH", "MAX_ITEMS", "Codec", "is_signed"]
 
 MAX_DEPTH = 64
 MAX_ITEMS = 100_000
@@ -116,6 +116,11 @@ class Codec:
         if not any(compare_digest(_sign(key, payload), signature) for key in self._keys):
             raise SignatureError("the job's signature fits none of the signing keys")
         return payload
+
+
+def is_signed(data: bytes) -> bool:
+    """Tell whether a job says that it is signed; whether that is true is not asked."""
+    return data[:2] == b"\x93\x02"
 
 
 def _culprit(headers: Mapping[str, object], body: object) -> str:
@@ -343,26 +348,19 @@ def _ext_value(code: int, data: bytes, nested: int) -> object:
             return time.fromisoformat(data.decode("ascii"))
         case 4:
             return timedelta(microseconds=int(data[:32]))
-        case 5:
-            return _uuid(data)
-        case 6:
-            return _decimal(data)
+        case 5 | 6:
+            return _rare_value(code, data)
         case 7 | 8:
             members = _members(data, nested)
             return set(members) if code == _SET else frozenset(members)
     raise DecodeError(f"unknown ext type {code}: {data[:32]!r}")
 
 
-def _uuid(data: bytes) -> object:
-    from uuid import UUID  # noqa: PLC0415  # as above
-
-    return UUID(bytes=data)
-
-
-def _decimal(data: bytes) -> object:
+def _rare_value(code: int, data: bytes) -> object:
     from decimal import Decimal  # noqa: PLC0415  # as above
+    from uuid import UUID  # noqa: PLC0415
 
-    return Decimal(data.decode("ascii"))
+    return UUID(bytes=data) if code == _UUID else Decimal(data.decode("ascii"))
 
 
 def _members(data: bytes, nested: int) -> list[object]:

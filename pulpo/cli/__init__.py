@@ -30,11 +30,14 @@ _VERBS = {
     "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
     "top": ("pulpo.cli.top", "top", "Watch queues, workers and types."),
     "workers": ("pulpo.cli.workers", "workers", "List who works, and on what."),
-    "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick and delete jobs."),
+    "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick, delete, move, bury and edit jobs."),
     "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
     "relay": ("pulpo.cli.relay", "relay_jobs", "Hand over what a spool has kept."),
     "doctor": ("pulpo.cli.doctor", "doctor", "Check that the queue keeps its promise."),
+    "config": ("pulpo.cli.config", "config", "Show the settings, and where each comes from."),
+    "completion": ("pulpo.cli.completion", "completion", "Complete commands in a shell."),
+    "init": ("pulpo.cli.init", "init", "Make a small project to start from."),
 }
 # Started by pulpo itself.
 _HIDDEN = {"sandbox": ("pulpo.cli.sandbox", "sandbox", "")}
@@ -44,7 +47,10 @@ class _LazyVerbs(Verbs):
     """The verbs, each imported when it is called."""
 
     meant = {  # noqa: RUF012  # never changed
-        **{verb: f"jobs {verb}" for verb in ("list", "show", "kick", "delete")},
+        **{
+            verb: f"jobs {verb}"
+            for verb in ("list", "show", "kick", "delete", "move", "bury", "edit", "tail")
+        },
         "ls": "jobs list",
         "retry": "jobs kick",
         "put": "publish",

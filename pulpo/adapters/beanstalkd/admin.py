@@ -139,10 +139,12 @@ class BeanstalkdAdmin:
         state: JobState | None = None,
         *,
         type: str | None = None,  # noqa: ARG002  # the server does not know it
+        bodies: bool = True,
     ) -> Iterator[Page]:
         """Look at all jobs by their numbers; see `pulpo.adapter.QueueAdmin`."""
         with _understanding(self._control):
-            yield from self._walker.pages(queue, state, self._expected(queue, state))
+            count = self._expected(queue, state)
+            yield from self._walker.pages(queue, state, count, bodies=bodies)
 
     @_understood
     def newest(self, limit: int = 1_000) -> Sequence[ListedJob]:
@@ -174,9 +176,9 @@ class BeanstalkdAdmin:
     @_understood
     def kick_all(self, queue: str) -> int:
         """Kick the buried jobs of a queue by number: `kick` itself would take delayed ones."""
-        count = self.stats(queue).buried
-        found = self._walker.numbers_in(queue, JobState.BURIED, count)
-        return sum(sum(self._changes.kick(numbers)) for numbers in found)
+        check_queue(queue)
+        pages = self.walk(queue, JobState.BURIED, bodies=False)
+        return sum(sum(self._changes.kick([job.number for job in page.jobs])) for page in pages)
 
     @_understood
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:

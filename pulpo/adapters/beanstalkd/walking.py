@@ -63,7 +63,9 @@ class Walker:
             if seen >= count:
                 return
 
-    def pages(self, queue: str | None, state: JobState | None, count: int | None) -> Iterator[Page]:
+    def pages(
+        self, queue: str | None, state: JobState | None, count: int | None, *, bodies: bool
+    ) -> Iterator[Page]:
         """Yield the jobs of a queue and a state, of which the server counts so many; None = all.
 
         Asks for the state of all jobs, and for the bodies of those alone that are wanted.
@@ -80,31 +82,10 @@ class Walker:
                 if state in (None, JobState(found["state"])) and queue in (None, found["tube"])
             }
             left -= len(wanted)
-            bodies = {found.number: found for found in self.peek(list(wanted))}
-            jobs = [
-                listed(bodies[number], found)
-                for number, found in wanted.items()
-                if number in bodies and found["tube"] != PROBE
-            ]
-            yield Page(jobs, seen, max(left, 0))
+            shown = self.peek(list(wanted)) if bodies else [Found(n, b"") for n in wanted]
+            jobs = [listed(job, wanted[job.number]) for job in shown]
+            yield Page([job for job in jobs if job.queue != PROBE], seen, max(left, 0))
             if left <= 0:
-                return
-
-    def numbers_in(self, queue: str, state: JobState, count: int) -> Iterator[Sequence[int]]:
-        """Yield the numbers of the jobs of a queue in a state, of which the server counts so many.
-
-        No body is read.
-        """
-        _, newest = self._extent()
-        for numbers in _windows(newest) if count else ():
-            wanted = [
-                number
-                for number, found in self._stats(numbers).items()
-                if found["tube"] == queue and found["state"] == state.value
-            ]
-            yield wanted
-            count -= len(wanted)
-            if count <= 0:
                 return
 
     def newest(self, limit: int) -> list[ListedJob]:
@@ -240,7 +221,8 @@ def _newest(client: greenstalk.Client[bytes], total: int) -> int:
 def pulpo_id(job: Found) -> str:
     """Return the id that the body says, or the number as text."""
     with suppress(CodecError):
-        return _READER.decode(job.body).id or str(job.number)
+        if job.body:
+            return _READER.decode(job.body).id or str(job.number)
     return str(job.number)
 
 

@@ -77,8 +77,8 @@ class MemoryAdmin:
                 for entry in self._store.entries.values()
                 if queue in (None, entry.job.queue) and state in (None, entry.state)
             ]
-            found.sort(key=lambda item: item[0])
-            return [self._listed(entry) for _, entry in found[:limit]]
+            first = sorted(found, key=lambda item: item[0])[:limit]
+            return [self._listed(entry) for _, entry in first]
 
     def walk(
         self,
@@ -86,6 +86,7 @@ class MemoryAdmin:
         state: JobState | None = None,
         *,
         type: str | None = None,  # noqa: ARG002  # spares nothing here
+        bodies: bool = True,  # noqa: ARG002  # nor does this
     ) -> Iterator[Page]:
         """Look at all jobs, a page at a time; see `pulpo.adapter.QueueAdmin`."""
         if queue is not None:
@@ -95,10 +96,9 @@ class MemoryAdmin:
         for start in range(0, len(numbers), _PAGE):
             with self._store.lock:
                 self._store.tick()
-                found = map(self._store.entries.get, numbers[start : start + _PAGE])
                 jobs = [
                     self._listed(entry)
-                    for entry in found
+                    for entry in map(self._store.entries.get, numbers[start : start + _PAGE])
                     if entry is not None
                     and queue in (None, entry.job.queue)
                     and state in (None, entry.state)
