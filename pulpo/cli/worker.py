@@ -5,18 +5,21 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import socket
 import sys
 from functools import partial
 
 import click
 
 from pulpo.cli.door import shared_url
+from pulpo.cli.errors import FAILED, CommandError
 from pulpo.cli.load import load_parts
-from pulpo.cli.parameters import DURATION, QUEUE, SIZE
+from pulpo.cli.parameters import ADDRESS, DURATION, QUEUE, SIZE
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.configuration import find_settings
 from pulpo.loading import check_module_name
 from pulpo.system import open_standard_streams
+from pulpo.worker.door import listen
 from pulpo.worker.settings import WorkerSettings
 from pulpo.worker.supervisor import supervise
 
@@ -92,6 +95,12 @@ def _share() -> None:
     help="Replace a process that uses more memory, like 300MB or 1GiB.",
 )
 @click.option(
+    "--http",
+    type=ADDRESS,
+    metavar="[HOST:]PORT",
+    help="Answer /healthz, /readyz and /metrics there; without HOST on 127.0.0.1.",
+)
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @target_options
@@ -108,6 +117,7 @@ def worker(
     grace: float,
     max_jobs: int | None,
     max_memory: int | None,
+    http: tuple[str, int] | None,
     log_format: str,
 ) -> int:
     """Import modules and run the jobs of the types that they register.
@@ -120,12 +130,7 @@ def worker(
     pulpo worker shop.tasks -q mail --processes 2 --threads 16
     """
     open_standard_streams()
-    for name in modules:
-        check_module_name(name)
-    if not modules and not find_settings().handlers:
-        raise click.UsageError(
-            "name a module, like 'pulpo worker shop.tasks', or set [tool.pulpo.handlers]"
-        )
+    _check_modules(modules)
     shared_url(target)
     settings = WorkerSettings(
         queues=tuple(dict.fromkeys(queues)),
@@ -137,12 +142,31 @@ def worker(
         max_memory=max_memory,
         log_format=log_format,
         verbose=target.verbose,
+        watched=http is not None,
         isolate=(sys.executable, "-m", "pulpo", "sandbox", log_format, *modules),
     )
     if target.url is not None:
         # For the processes of suspects: as an argument, everybody who lists processes would see it.
         os.environ[WORKER_URL] = target.url
+    listening = None if http is None else _listening(*http)
     _share()
     # By name, not as a closure: a supervisor that spawns its processes has to pickle it.
     load = partial(load_parts, tuple(modules), target.url)
-    return supervise(load, settings, processes=processes or _cores())
+    return supervise(load, settings, processes=processes or _cores(), http=listening)
+
+
+def _check_modules(modules: tuple[str, ...]) -> None:
+    for name in modules:
+        check_module_name(name)
+    if not modules and not find_settings().handlers:
+        raise click.UsageError(
+            "name a module, like 'pulpo worker shop.tasks', or set [tool.pulpo.handlers]"
+        )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return listen(host, port)
+    except OSError as error:
+        told = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise CommandError(told, code=FAILED) from None

@@ -21,8 +21,9 @@ from pulpo.job import Job
 from pulpo.system import SharedMoment, die_with_parent
 from pulpo.worker.banner import describe
 from pulpo.worker.groups import GroupRow
-from pulpo.worker.journal import Journal, log_format
+from pulpo.worker.journal import log_format
 from pulpo.worker.loop import Worker
+from pulpo.worker.observed import Observed
 from pulpo.worker.report import Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 
@@ -87,12 +88,13 @@ def _work(
         reporter.beat(clock.monotonic())
 
     adapter = parts.engine.adapter(beat=beat)
+    observed = Observed(parts, settings, clock)
     worker = Worker(
         adapter,
         parts,
         settings,
         clock=clock,
-        journal=Journal(clock, format=settings.log_format),
+        journal=observed.journal(),
         beat=beat,
         last_death=last_death,
         groups=groups,
@@ -100,14 +102,16 @@ def _work(
     _stop_on_sigterm(worker)
     _look_when_a_neighbour_dies(adapter)
     reporter.tell(ready=describe(parts, settings))
+    observed.begin(worker, reporter)
     try:
         left = worker.run()
     except QueueUnavailableError as error:
         reporter.tell(load_error=f"pulpo: {error}", exit_code=OUT_OF_REACH, final=True)
         return 0
+    observed.end()
     parts.listeners.flush(_LISTENING)
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
-    reporter.tell(done=True, retired=worker.retired)
+    reporter.tell(done=True, retired=worker.retired, **reporter.facts())
     return _end(adapter, left)
 
 
