@@ -8,19 +8,19 @@ from __future__ import annotations
 
 import atexit
 import inspect
-import logging
 import os
 import threading
 from collections import deque
 from collections.abc import Callable
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 from pulpo.errors import WrongTypeError
 from pulpo.events import Event, check_event
 
-__all__ = ["Listener", "Listeners"]
+if TYPE_CHECKING:
+    from logging import Logger
 
-logger = logging.getLogger(__name__)
+__all__ = ["Listener", "Listeners"]
 
 # Any: what a listener returns is dropped.
 Listener: TypeAlias = Callable[[Event], Any]
@@ -84,7 +84,7 @@ class Listeners:
         self.dropped += 1
         if self.dropped == 1:
             told = "the listeners are too slow: %d events wait for them, and more are dropped"
-            logger.warning(told, MOST_WAITING)
+            _logger().warning(told, MOST_WAITING)
 
     def _line(self) -> _Line:
         # One for each process: a fork copies the line, but not the thread that works it off.
@@ -101,15 +101,21 @@ class Listeners:
     def _at_exit(self) -> None:
         self.flush(_AT_EXIT)
         if self.dropped:
-            logger.warning("%d events were dropped: the listeners were too slow", self.dropped)
+            _logger().warning("%d events were dropped: the listeners were too slow", self.dropped)
 
     def _deliver(self, event: Event) -> None:
         for function in self.functions.get(event.name, ()):
             try:
                 function(event)
-            except BaseException:  # foreign code; the next event is told all the same
+            except BaseException:  # noqa: BLE001  # foreign code; the next event is told as well
                 told = "a listener failed at %r of job %s of type %r: %r"
-                logger.exception(told, event.name, event.id, event.type, function)
+                _logger().exception(told, event.name, event.id, event.type, function)
+
+
+def _logger() -> Logger:
+    from logging import getLogger  # noqa: PLC0415  # most publishers never need it
+
+    return getLogger(__name__)
 
 
 class _Line:

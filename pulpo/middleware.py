@@ -19,7 +19,6 @@ This file knows no queue, no worker and no thread.
 from __future__ import annotations
 
 import inspect
-import logging
 from collections.abc import Awaitable, Callable, Generator, Iterator, Sequence
 from functools import partial
 from types import TracebackType
@@ -32,8 +31,6 @@ if TYPE_CHECKING:
     from typing import Self
 
 __all__ = ["SIDES", "Chains", "Middleware", "Outbound", "check_side", "wrapped", "wrapped_async"]
-
-logger = logging.getLogger(__name__)
 
 SIDES = ("publish", "run")
 
@@ -278,8 +275,10 @@ def _conclude(function: Middleware, steps: _Steps, result: object, message: Mess
             raise  # the time limit of the handler that publishes: not this file's to swallow
     except Exception as error:
         if error is not result:
+            from logging import getLogger  # noqa: PLC0415  # most publishers never need it
+
             told = "middleware %s failed after publishing job %s of type %r"
-            logger.exception(told, _named(function), message.id, message.type)
+            getLogger(__name__).exception(told, _named(function), message.id, message.type)
     except BaseException as error:
         if error is not result:
             raise

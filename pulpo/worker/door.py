@@ -10,13 +10,20 @@ import select
 import socket
 from collections.abc import Callable
 from contextlib import suppress
-from http import HTTPStatus
 
 from pulpo.clock import Clock
 from pulpo.worker.board import Answer
 
 __all__ = ["Door", "listen"]
 
+_PHRASES = {
+    200: "OK",
+    400: "Bad Request",
+    404: "Not Found",
+    405: "Method Not Allowed",
+    501: "Not Implemented",
+    503: "Service Unavailable",
+}
 MOST_CLIENTS = 32
 LARGEST_REQUEST = 8_192
 # From its first byte to its last a client has so many seconds.
@@ -129,7 +136,7 @@ class Door:
             found = self._answer(target.partition("?")[0])
         body = b"" if method == "HEAD" else found.body
         lines = (
-            f"HTTP/1.1 {found.code} {HTTPStatus(found.code).phrase}",
+            f"HTTP/1.1 {found.code} {_PHRASES[found.code]}",
             f"Content-Type: {found.type}",
             f"Content-Length: {len(found.body)}",
             "Cache-Control: no-store",

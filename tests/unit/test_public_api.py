@@ -40,7 +40,7 @@ def test_publishing_loads_no_decorator_command_line_or_event_loop():
         "import sys, pulpo; pulpo.configure(url='memory://');"
         "pulpo.publish(pulpo.Message(type='t'));"
         "print([n for n in ('asyncio', 'wrapt', 'click', 'concurrent.futures', 'sqlite3',"
-        " 'greenstalk', 'importlib.metadata') if n in sys.modules])"
+        " 'greenstalk', 'importlib.metadata', 'logging') if n in sys.modules])"
     )
 
     assert loaded == "[]"
