@@ -6,6 +6,7 @@ for one that says nothing. What is answered is somebody else's business.
 
 from __future__ import annotations
 
+import logging
 import select
 import socket
 from collections.abc import Callable
@@ -16,11 +17,14 @@ from pulpo.worker.board import Answer
 
 __all__ = ["Door", "listen"]
 
+logger = logging.getLogger(__name__)
+
 _PHRASES = {
     200: "OK",
     400: "Bad Request",
     404: "Not Found",
     405: "Method Not Allowed",
+    500: "Internal Server Error",
     501: "Not Implemented",
     503: "Service Unavailable",
 }
@@ -65,6 +69,7 @@ class Door:
         self._answer = answer
         self._clock = clock
         self._clients: dict[int, _Client] = {}
+        self._deaf_until = 0.0
 
     @property
     def url(self) -> str:
@@ -80,7 +85,7 @@ class Door:
                 self._end(fd)
             else:
                 poll.register(fd, select.POLLOUT if client.answer else select.POLLIN)
-        if len(self._clients) < MOST_CLIENTS:
+        if len(self._clients) < MOST_CLIENTS and now >= self._deaf_until:
             poll.register(self._sock.fileno(), select.POLLIN)
 
     def serve(self, fd: int) -> None:
@@ -103,7 +108,15 @@ class Door:
         self._sock.close()
 
     def _accept(self) -> None:
-        sock, _ = self._sock.accept()
+        try:
+            sock, _ = self._sock.accept()
+        except BlockingIOError:  # gone already
+            return
+        except OSError:
+            # No descriptor left, most likely: whoever knocks keeps on knocking, which is no reason
+            # to do nothing else.
+            self._deaf_until = self._clock.monotonic() + 1.0
+            return
         sock.setblocking(False)
         self._clients[sock.fileno()] = _Client(sock, self._clock.monotonic() + PATIENCE)
 
@@ -133,7 +146,7 @@ class Door:
         elif method not in ("GET", "HEAD"):
             found = Answer(405, "text/plain", b"only GET and HEAD\n")
         else:
-            found = self._answer(target.partition("?")[0])
+            found = self._asked(target.partition("?")[0])
         body = b"" if method == "HEAD" else found.body
         lines = (
             f"HTTP/1.1 {found.code} {_PHRASES[found.code]}",
@@ -144,6 +157,13 @@ class Door:
             "Connection: close",
         )
         return "\r\n".join((*lines, "", "")).encode("latin-1") + body
+
+    def _asked(self, path: str) -> Answer:
+        try:
+            return self._answer(path)
+        except Exception:  # whoever answers must not end the thread that other things depend on
+            logger.exception("no answer to %r", path)
+            return Answer(500, "text/plain", b"no answer; the worker's log says why\n")
 
     def _end(self, fd: int) -> None:
         client = self._clients.pop(fd, None)

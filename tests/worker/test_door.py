@@ -19,6 +19,8 @@ LONG = b"x" * 3_000_000
 
 
 def answer(path: str) -> Answer:
+    if path == "/broken":
+        raise LookupError("a bug")
     return Answer(200, "text/plain", LONG if path == "/long" else path.encode())
 
 
@@ -134,6 +136,14 @@ def test_a_client_that_is_gone_harms_nobody(served: Served) -> None:
         sock.close()
 
     assert served.get("/x") == (200, b"/x")
+
+
+def test_an_answer_that_fails_ends_nothing(
+    served: Served, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert served.get("/broken")[0] == 500
+    assert served.get("/x") == (200, b"/x")
+    assert "'/broken'" in caplog.text
 
 
 def test_it_says_where_it_listens(served: Served) -> None:
