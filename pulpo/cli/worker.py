@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import socket
 import sys
 from collections.abc import Sequence
 from functools import partial
@@ -12,12 +13,14 @@ from functools import partial
 import click
 
 from pulpo.cli.door import shared_url
+from pulpo.cli.errors import FAILED, CommandError
 from pulpo.cli.load import load_parts
-from pulpo.cli.parameters import DURATION, QUEUE, SIZE
+from pulpo.cli.parameters import ADDRESS, DURATION, QUEUE, SIZE
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.configuration import find_settings
 from pulpo.loading import check_module_name
 from pulpo.system import open_standard_streams
+from pulpo.worker.door import listen
 from pulpo.worker.settings import WorkerSettings
 from pulpo.worker.supervisor import supervise
 
@@ -102,6 +105,12 @@ def _check(modules: Sequence[str]) -> None:
     help="Replace a process that uses more memory, like 300MB or 1GiB.",
 )
 @click.option(
+    "--http",
+    type=ADDRESS,
+    metavar="[HOST:]PORT",
+    help="Answer /healthz, /readyz and /metrics there; without HOST on 127.0.0.1.",
+)
+@click.option(
     "--no-side", is_flag=True, help="Tell nobody who works and what was done: no `pulpo workers`."
 )
 @click.option(
@@ -121,6 +130,7 @@ def worker(
     grace: float,
     max_jobs: int | None,
     max_memory: int | None,
+    http: tuple[str, int] | None,
     no_side: bool,
     log_format: str,
 ) -> int:
@@ -147,12 +157,22 @@ def worker(
         side=not no_side,
         log_format=log_format,
         verbose=target.verbose,
+        watched=http is not None,
         isolate=(sys.executable, "-m", "pulpo", "sandbox", log_format, *modules),
     )
     if target.url is not None:
         # For the processes of suspects: as an argument, everybody who lists processes would see it.
         os.environ[WORKER_URL] = target.url
+    listening = None if http is None else _listening(*http)
     _share()
     # By name, not as a closure: a supervisor that spawns its processes has to pickle it.
     load = partial(load_parts, tuple(modules), target.url)
-    return supervise(load, settings, processes=processes or _cores())
+    return supervise(load, settings, processes=processes or _cores(), http=listening)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return listen(host, port)
+    except OSError as error:
+        told = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise CommandError(told, code=FAILED) from None

@@ -28,7 +28,7 @@ _SPACE = "minutes"
 LASTS = 86_400.0
 MINUTE = 60
 #: The upper bounds of the buckets in seconds; after the last one there is one more, without.
-BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
 Key: TypeAlias = Literal["minute", "queue", "type", "outcome"]
 #: What tells counts apart.
 KEYS: tuple[Key, ...] = ("minute", "queue", "type", "outcome")

@@ -24,6 +24,7 @@ from pulpo.worker.chores import LAST_CHORES, Chores
 from pulpo.worker.groups import GroupRow
 from pulpo.worker.journal import Journal, log_format
 from pulpo.worker.loop import Worker
+from pulpo.worker.observed import Observed
 from pulpo.worker.report import Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.stopping import SHOW, unheard
@@ -91,14 +92,14 @@ def _work(
         reporter.beat(clock.monotonic())
 
     adapter, tally = parts.engine.adapter(beat=beat), Tally()
+    observed = Observed(parts, settings, clock)
+    count = observed.counting(tally.count if settings.side else None)
     worker = Worker(
         adapter,
         parts,
         settings,
         clock=clock,
-        journal=Journal(
-            clock, format=settings.log_format, count=tally.count if settings.side else None
-        ),
+        journal=Journal(clock, format=settings.log_format, count=count),
         beat=beat,
         last_death=last_death,
         groups=groups,
@@ -109,6 +110,7 @@ def _work(
     _show_on_sigusr1(chores)
     reporter.tell(ready=describe(parts, settings))
     chores.start()
+    observed.begin(worker, reporter)
     try:
         left = worker.run()
     except QueueUnavailableError as error:
@@ -116,9 +118,10 @@ def _work(
         return 0
     finally:
         chores.stop(LAST_CHORES)
+    observed.end()
     parts.listeners.flush(_LISTENING)
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
-    reporter.tell(done=True, retired=worker.retired)
+    reporter.tell(done=True, retired=worker.retired, **reporter.facts())
     return _end(adapter, left)
 
 

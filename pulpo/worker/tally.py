@@ -88,7 +88,8 @@ class Tally:
         return cell
 
     def _name(self, run: Run) -> tuple[str, str]:
-        name = (run.queue, OTHERS if run.job_type is UNKNOWN else run.type)
+        # Its own name, not an alias.
+        name = (run.queue, OTHERS if run.job_type is UNKNOWN else run.job_type.type)
         if name in self._names:
             return name
         if len(self._names) >= _MOST_NAMES:

@@ -128,5 +128,5 @@ def test_a_quantile_lies_within_its_bucket() -> None:
     assert quantile(buckets(), 0.5) is None
     assert quantile(buckets(b0=2), 0.5) == pytest.approx(0.0025)
     assert quantile(buckets(b0=1, b3=2, b6=1), 0.5) == pytest.approx(0.0375)
-    assert quantile(buckets(b0=99, b14=1), 0.99) == pytest.approx(0.005)
-    assert quantile(buckets(b0=99, b14=1), 1.0) == 300.0
+    assert quantile(buckets(b0=99, b15=1), 0.99) == pytest.approx(0.005)
+    assert quantile(buckets(b0=99, b15=1), 1.0) == 600.0
