@@ -39,6 +39,7 @@ from pulpo.contract.rewriting import RewritingContract  # noqa: E402
 from pulpo.contract.settling import SettlingContract  # noqa: E402
 from pulpo.contract.stage import Stage  # noqa: E402
 from pulpo.contract.waiting import WaitingContract  # noqa: E402
+from pulpo.contract.walking import WalkingContract  # noqa: E402
 from pulpo.job import Job  # noqa: E402
 
 __all__ = ["AdapterContract", "Stage"]
@@ -56,6 +57,7 @@ class AdapterContract(
     WaitingContract,
     AdministrationContract,
     ListingContract,
+    WalkingContract,
     EditingContract,
     PauseContract,
     LimitContract,

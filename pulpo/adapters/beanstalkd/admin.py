@@ -19,7 +19,7 @@ from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.beanstalkd.control import Control
 from pulpo.adapters.beanstalkd.link import Link
 from pulpo.adapters.beanstalkd.putting import BURY_DELAY, too_big
-from pulpo.adapters.beanstalkd.walking import PROBE, Found, Walker, pulpo_id
+from pulpo.adapters.beanstalkd.walking import PROBE, Found, Walker
 from pulpo.clock import Clock
 from pulpo.duration import seconds as as_seconds
 from pulpo.errors import PulpoError, QueueUnavailableError, UnsupportedError, UsageError
@@ -34,6 +34,8 @@ Admin = TypeVar("Admin", bound="BeanstalkdAdmin")
 
 # Longer than anybody will wait: shown as a pause without an end.
 _ENDLESS = 1_000_000_000
+# So many ready jobs are looked at one by one, to tell how many of them go before another.
+_FEW = 5_000
 
 
 def _understood(method: Callable[Concatenate[Admin, P], T]) -> Callable[Concatenate[Admin, P], T]:
@@ -118,8 +120,25 @@ class BeanstalkdAdmin:
     @_understood
     def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:
         """Look jobs up: a number directly, a pulpo id by walking."""
-        found = self._find(ids)
+        found = self._walker.find(ids)
         return [found.get(name) for name in ids]
+
+    def walk(self) -> Iterator[Sequence[ListedJob]]:
+        """Yield every job, in pages; each is two flights of looks."""
+        pages = self._walker.sample()
+        while (page := self._next_page(pages)) is not None:
+            yield page
+
+    @_understood
+    def ahead(self, job: ListedJob) -> tuple[int, int]:
+        """Count the ready jobs that go before one, exactly where they are few."""
+        ready = self.stats(job.queue).ready
+        if ready > _FEW:
+            return 0, ready - 1
+        line = self.list(job.queue, JobState.READY, limit=ready)
+        place = (job.priority, job.number)
+        count = sum((other.priority, other.number) < place for other in line)
+        return count, count
 
     @_understood
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
@@ -204,21 +223,10 @@ class BeanstalkdAdmin:
         self._control.close()
         self._walker.close()
 
-    def _find(self, ids: Sequence[JobId]) -> dict[JobId, ListedJob]:
-        hits = {}
-        for job in self._walker.peek([int(name) for name in ids if _is_number(name)]):
-            if str(job.number) == pulpo_id(job):
-                hits[str(job.number)] = job
-        missing = {name for name in ids if name not in hits}
-        if missing:
-            for job in self._walker.walk():
-                name = pulpo_id(job)
-                if name in missing:
-                    hits[name] = job
-                    missing.discard(name)
-                    if not missing:
-                        break
-        return {job.id: job for job in self._walker.describe(list(hits.values()))}
+    @_understood
+    def _next_page(self, pages: Iterator[Sequence[Found]]) -> Sequence[ListedJob] | None:
+        found = next(pages, None)
+        return None if found is None else [*self._matching(found, None, None)]
 
     def _is_done(self, job: ListedJob | None, verb: str) -> bool:
         if job is None or job.state is JobState.RESERVED:
@@ -245,7 +253,3 @@ class BeanstalkdAdmin:
         for job in self._walker.describe(jobs):
             if queue in (None, job.queue) and state in (None, job.state) and job.queue != PROBE:
                 yield job
-
-
-def _is_number(id: JobId) -> bool:
-    return id.isdigit() and id.isascii() and len(id) < 19

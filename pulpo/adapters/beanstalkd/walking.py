@@ -1,13 +1,14 @@
 """Finding jobs on beanstalkd, which cannot be listed or searched: by walking through its numbers.
 
-Numbers are given in rising order, so the jobs that exist lie between 1 and the newest number. Both
-ends are walked in turn, in pipelined peeks, until as many jobs were seen as the server counts:
-what is new lies at one end, what was left behind at the other. Only looks: nothing is reserved.
+Numbers are given in rising order, so the jobs that exist lie between 1 and the newest number. They
+are walked in pipelined peeks until as many jobs were seen as the server counts: to find one from
+both ends in turn, since what is new lies at one and what was left behind at the other; for a sample
+from all over. Only looks: nothing is reserved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -20,13 +21,16 @@ from pulpo.adapters.beanstalkd.looking import unclean
 from pulpo.clock import Clock
 from pulpo.codec import Codec
 from pulpo.errors import CodecError, QueueError, QueueUnavailableError
-from pulpo.job import JobState, ListedJob
+from pulpo.job import JobId, JobState, ListedJob
+from pulpo.spread import spread
 
 __all__ = ["PROBE", "Found", "Walker", "pulpo_id"]
 
 # A queue of our own, for drawing numbers; nobody reserves from it.
 PROBE = "pulpo.probe"
 _WINDOW = 250
+# A sample is taken from so many numbers for each job: older ones are nearly all gone.
+_SPARSEST = 16
 # In these states the last reservation was ended by no verb that the counters know.
 _HELD = (JobState.RESERVED, JobState.BURIED)
 _REPLY_TIMEOUT = 10.0
@@ -54,22 +58,47 @@ class Walker:
 
     def walk(self) -> Iterator[Found]:
         """Yield every job, from the newest and the oldest number in turn."""
+        newest, count = self._extent()
+        for page in self._pages(_from_both_ends(1, newest), count):
+            yield from page
+
+    def sample(self) -> Iterator[list[Found]]:
+        """Yield every job, in pages, the first of which come from all over."""
+        newest, count = self._extent()
+        yield from self._pages(_from_all_over(newest, count), count)
+
+    def find(self, ids: Sequence[JobId]) -> dict[JobId, ListedJob]:
+        """Look jobs up: a number directly, a pulpo id by walking."""
+        hits = {}
+        for job in self.peek([int(name) for name in ids if _is_number(name)]):
+            if str(job.number) == pulpo_id(job):
+                hits[str(job.number)] = job
+        missing = {name for name in ids if name not in hits}
+        if missing:
+            for job in self.walk():
+                name = pulpo_id(job)
+                if name in missing:
+                    hits[name] = job
+                    missing.discard(name)
+                    if not missing:
+                        break
+        return {job.id: job for job in self.describe(list(hits.values()))}
+
+    def _extent(self) -> tuple[int, int]:
+        """Return the newest number, and how many jobs there are."""
         with self._control.talking() as client:
             stats = dict(client.stats())
             newest = _newest(client, int(str(stats["total-jobs"])))
-        count = sum(int(str(stats[f"current-jobs-{state.value}"])) for state in JobState)
-        low, high, seen, from_top = 1, newest, 0, True
-        while low <= high and seen < count:
-            if from_top:
-                numbers = range(high, max(low, high - _WINDOW + 1) - 1, -1)
-                high = numbers[-1] - 1
-            else:
-                numbers = range(low, min(high, low + _WINDOW - 1) + 1)
-                low = numbers[-1] + 1
-            from_top = not from_top
-            for found in self.peek(numbers):
-                seen += 1
-                yield found
+        return newest, sum(int(str(stats[f"current-jobs-{state.value}"])) for state in JobState)
+
+    def _pages(self, windows: Iterable[Sequence[int]], count: int) -> Iterator[list[Found]]:
+        seen = 0
+        for numbers in windows:
+            if seen >= count:
+                break
+            found = self.peek(numbers)
+            seen += len(found)
+            yield found
 
     def peek(self, numbers: Sequence[int]) -> list[Found]:
         """Look at jobs by number; those that are not there are left out."""
@@ -129,6 +158,30 @@ class Walker:
                 link.close()
                 raise QueueUnavailableError(f"beanstalkd was silent for {_REPLY_TIMEOUT:g}s")
         return replies
+
+
+def _from_both_ends(low: int, high: int) -> Iterator[Sequence[int]]:
+    from_top = True
+    while low <= high:
+        if from_top:
+            yield range(high, max(low, high - _WINDOW + 1) - 1, -1)
+            high -= _WINDOW
+        else:
+            yield range(low, min(high, low + _WINDOW - 1) + 1)
+            low += _WINDOW
+        from_top = not from_top
+
+
+def _from_all_over(newest: int, count: int) -> Iterator[Sequence[int]]:
+    low = max(1, newest - _SPARSEST * count + 1)
+    for place in spread(-(-(newest - low + 1) // _WINDOW)):
+        start = low + place * _WINDOW
+        yield range(start, min(newest, start + _WINDOW - 1) + 1)
+    yield from _from_both_ends(1, low - 1)
+
+
+def _is_number(id: JobId) -> bool:
+    return id.isdigit() and id.isascii() and len(id) < 19
 
 
 def _newest(client: greenstalk.Client[bytes], total: int) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from pulpo.adapters.memory.line import Entry
 from pulpo.adapters.memory.store import Queue, Store
@@ -11,9 +11,11 @@ from pulpo.duration import seconds as as_seconds
 from pulpo.errors import UsageError
 from pulpo.identity import check_queue
 from pulpo.job import JobId, JobState, ListedJob, NewJob, QueueStats, check_new_job
+from pulpo.spread import spread
 
 __all__ = ["MemoryAdmin"]
 
+_PAGE = 250
 _RANK = {JobState.RESERVED: 0, JobState.READY: 1, JobState.DELAYED: 2, JobState.BURIED: 3}
 
 
@@ -72,6 +74,25 @@ class MemoryAdmin:
             self._store.tick()
             found = [self._store.find(each) for each in ids]
             return [self._listed(entries[0]) if entries else None for entries in found]
+
+    def walk(self) -> Iterator[Sequence[ListedJob]]:
+        """Yield every job, in pages."""
+        with self._store.lock:
+            numbers = list(self._store.entries)
+        for place in spread(-(-len(numbers) // _PAGE)):
+            with self._store.lock:
+                self._store.tick()
+                chosen = numbers[place * _PAGE : (place + 1) * _PAGE]
+                found = [self._store.entries.get(number) for number in chosen]
+                page = [self._listed(entry) for entry in found if entry is not None]
+            yield page
+
+    def ahead(self, job: ListedJob) -> tuple[int, int]:
+        """Count the ready jobs that go before one, exactly."""
+        line = self.list(job.queue, JobState.READY, limit=len(self._store.entries))
+        place = (job.priority, job.number)
+        count = sum((other.priority, other.number) < place for other in line)
+        return count, count
 
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Make buried or delayed jobs ready."""

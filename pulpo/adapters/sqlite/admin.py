@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TypeVar
 
 from pulpo.adapters.sqlite import census
@@ -79,6 +79,23 @@ class SQLiteAdmin:
         return self._look(
             lambda connection, now: census.peeked(connection, ids, now, self._dead(connection))
         )
+
+    def walk(self) -> Iterator[Sequence[ListedJob]]:
+        """Yield every job, in pages; no lock and no transaction is kept from page to page."""
+        windows = self._look(lambda connection, _: census.windows(connection))
+        while windows:
+            unfinished = []
+            for after, until in windows:
+                page = self._page(after, until)
+                yield page
+                if len(page) == census.PAGE:
+                    unfinished.append((page[-1].number, until))
+            windows = unfinished
+
+    def ahead(self, job: ListedJob) -> tuple[int, int]:
+        """Count the ready jobs that go before one, exactly."""
+        count = self._look(lambda connection, _: census.ahead(connection, job))
+        return count, count
 
     # Changing
 
@@ -156,6 +173,13 @@ class SQLiteAdmin:
     def close(self) -> None:
         """Let go of the file; twice is once."""
         self._database.close()
+
+    def _page(self, after: int, until: int) -> Sequence[ListedJob]:
+        return self._look(
+            lambda connection, now: census.page(
+                connection, after, until, now, self._dead(connection)
+            )
+        )
 
     def _dead(self, connection: sqlite3.Connection) -> set[int]:
         return set(self._upkeep.dead_holders(connection, _NOBODY))

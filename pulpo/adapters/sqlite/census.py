@@ -11,8 +11,15 @@ from collections.abc import Collection, Iterable, Sequence
 
 from pulpo.adapters.sqlite.rows import Moment, State
 from pulpo.job import JobId, JobState, ListedJob, QueueStats
+from pulpo.spread import spread
 
-__all__ = ["listed", "peeked", "queues", "stats"]
+__all__ = ["PAGE", "ahead", "listed", "page", "peeked", "queues", "stats", "windows"]
+
+# The most jobs that one page of a walk holds; each page is a transaction, so that no walk keeps
+# SQLite from shortening its log.
+PAGE = 250
+# A walk keeps its place in each window: jobs that lie close together fill more pages of one.
+_MOST_WINDOWS = 4_096
 
 # A walk from name to name through the index, not over all jobs.
 _QUEUES = """
@@ -54,6 +61,13 @@ ORDER BY moment, number LIMIT ?4
 _LIST_DUE = f"""
 SELECT {_SEEN} FROM jobs WHERE state = ?1 AND moment <= ?2 AND (?3 IS NULL OR queue = ?3)
 ORDER BY priority, number LIMIT ?4
+"""
+_ENDS = "SELECT min(number), max(number) FROM jobs"
+_PAGE = f"""
+SELECT {_SEEN} FROM jobs WHERE number > ? AND number <= ? ORDER BY number LIMIT {PAGE}
+"""
+_AHEAD = """
+SELECT count(*) FROM jobs WHERE state = 0 AND queue = ? AND (priority, number) < (?, ?)
 """
 _EVER, _ALL = float("inf"), -1
 _ORDER = (JobState.READY, JobState.DELAYED, JobState.RESERVED, JobState.BURIED)
@@ -121,6 +135,30 @@ def listed(
         right = [job for job in shown if job.state is wanted]
         jobs += sorted(right, key=_place)[: limit - len(jobs)]
     return jobs
+
+
+def windows(connection: sqlite3.Connection) -> list[tuple[int, int]]:
+    """Return ranges of numbers that hold all jobs: after, and up to; the first ones far apart."""
+    lowest, highest = connection.execute(_ENDS).fetchone()
+    if lowest is None:
+        return []
+    count = highest - lowest + 1
+    size = max(PAGE, -(-count // _MOST_WINDOWS))
+    starts = (lowest - 1 + place * size for place in spread(-(-count // size)))
+    return [(start, min(start + size, highest)) for start in starts]
+
+
+def page(
+    connection: sqlite3.Connection, after: int, until: int, now: Moment, dead: Collection[int]
+) -> list[ListedJob]:
+    """Return the first jobs with a number after one and up to another."""
+    return [_shown(row, now, dead) for row in connection.execute(_PAGE, (after, until))]
+
+
+def ahead(connection: sqlite3.Connection, job: ListedJob) -> int:
+    """Count the ready jobs that go before one; by the index alone."""
+    place = (job.queue, job.priority, job.number)
+    return int(connection.execute(_AHEAD, place).fetchone()[0])
 
 
 def _rows(
