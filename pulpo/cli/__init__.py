@@ -29,6 +29,7 @@ _VERBS = {
     "publish": ("pulpo.cli.publish", "publish", "Put a job into its queue, print its id."),
     "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick and delete jobs."),
+    "explain": ("pulpo.cli.explain", "explain", "Say why a job is not running."),
     "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
     "relay": ("pulpo.cli.relay", "relay_jobs", "Hand over what a spool has kept."),
@@ -44,6 +45,7 @@ class _LazyVerbs(Verbs):
     meant = {  # noqa: RUF012  # never changed
         **{verb: f"jobs {verb}" for verb in ("list", "show", "kick", "delete")},
         "ls": "jobs list",
+        "why": "explain",
         "retry": "jobs kick",
         "put": "publish",
         "enqueue": "publish",

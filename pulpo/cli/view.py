@@ -31,7 +31,7 @@ class ShownJob:
 
     `problem` says why no worker runs it, apart from its errors. `due` is seconds until a delayed
     job is ready. `error` is the last failure with its traceback, `earlier` has one line for each
-    failure before it.
+    failure before it. `expires` is a second since the epoch.
     """
 
     id: str
@@ -46,6 +46,7 @@ class ShownJob:
     earlier: tuple[str, ...] = ()
     due: float = 0.0
     problem: str | None = None
+    expires: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the job as values that JSON has."""
@@ -115,6 +116,7 @@ def _decoded(job: ListedJob, envelope: Envelope, story: Envelope, problem: str |
         earlier=errors[:-1],
         due=job.due,
         problem=problem,
+        expires=envelope.expires,
     )
 
 
