@@ -31,6 +31,7 @@ _VERBS = {
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick and delete jobs."),
     "explain": ("pulpo.cli.explain", "explain", "Say why a job is not running."),
     "replay": ("pulpo.cli.replay", "replay_job", "Run one job here, without the queue."),
+    "check": ("pulpo.cli.check", "check", "Check code before it is deployed."),
     "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
     "relay": ("pulpo.cli.relay", "relay_jobs", "Hand over what a spool has kept."),
