@@ -6,7 +6,8 @@ buried jobs, which wait for a person. Changes nothing in the queue and keeps no 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections import Counter
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 
@@ -61,12 +62,15 @@ class Survey:
     """What a look at the waiting jobs has found, the most frequent first.
 
     `looked_at` jobs of `of` that waited when it began; `complete` where none was left out.
+    `unserved` counts, by queue, those that fit but wait where a worker of this code does not look,
+    unless it is told to.
     """
 
     looked_at: int
     of: int
     complete: bool
     failing: tuple[Failing, ...]
+    unserved: Mapping[str, int]
 
 
 def misfit(job: ListedJob, codec: Codec, registry: Registry, *, now: float) -> Misfit | None:
@@ -129,6 +133,7 @@ def survey(
     end = None if patience is None else clock.monotonic() + patience
     looked_at, complete = 0, True
     failing: dict[tuple[str | None, Kind], Failing] = {}
+    served, unserved = {*registry.queues(), *queues}, Counter[str]()
     for page in _waiting(admin, queues):
         if (most is not None and looked_at >= most) or (
             end is not None and clock.monotonic() >= end
@@ -140,12 +145,15 @@ def survey(
             found = misfit(job, codec, registry, now=now)
             if found is not None:
                 _count(failing, found)
+            elif job.queue not in served:
+                unserved[job.queue] += 1
         looked_at += len(page)
     return Survey(
         looked_at=looked_at,
         of=max(of, looked_at),
         complete=complete,
         failing=tuple(sorted(failing.values(), key=lambda each: -each.count)),
+        unserved=unserved,
     )
 
 

@@ -128,6 +128,7 @@ def _as_json(app: InspectedApp, found: Survey | None) -> dict[str, object]:
             "of": found.of,
             "complete": found.complete,
             "failing": [_failing_as_json(each) for each in found.failing],
+            "unserved": dict(found.unserved),
         },
     }
 
@@ -173,6 +174,11 @@ def _show_live(found: Survey) -> None:
         f"looked at {found.looked_at:,} of {_count(found.of, 'waiting job')}: "
         + (f"{failing:,} could not be run" if failing else "ok")
     )
+    for queue, count in found.unserved.items():
+        talk(
+            f"{_count(count, 'job')} that would run {'waits' if count == 1 else 'wait'} in queue "
+            f"{queue!r}: no type of this code names it, so serve it with -q"
+        )
     if not found.complete:
         talk("this is a sample from all over the queue; --all looks at every job")
 

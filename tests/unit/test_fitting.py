@@ -105,6 +105,7 @@ def test_a_survey_counts_by_type_and_kind_with_an_example() -> None:
     assert (found.looked_at, found.of, found.complete) == (1_000, 1_000, True)
     (failing,) = found.failing
     assert (failing.count, failing.example.id, failing.example.kind) == (3, "j0", Kind.ARGUMENTS)
+    assert found.unserved == {"q0": 498, "q1": 499}
 
 
 def test_a_survey_of_some_queues_leaves_out_the_others() -> None:
