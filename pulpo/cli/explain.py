@@ -5,11 +5,13 @@ from __future__ import annotations
 import click
 
 from pulpo.adapter import Engine, QueueAdmin
+from pulpo.adapters.spool.engine import spool_of
 from pulpo.cli.door import administered, codec
 from pulpo.cli.errors import DONE, NOT_FOUND
-from pulpo.cli.output import data, escape, json_line
+from pulpo.cli.output import data, escape, json_line, talk
 from pulpo.cli.parameters import ID
 from pulpo.cli.side_data import live_workers, rate_of
+from pulpo.cli.spool import in_spool, sentence_of
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.cli.view import show
 from pulpo.clock import SystemClock
@@ -37,6 +39,12 @@ def explain(target: Target, id: str, as_json: bool) -> int:
     with administered(target) as (admin, engine):
         answer = explained(id, _facts(id, admin, engine, keys))
     data(json_line(answer.as_json()) if as_json else _for_people(answer))
+    spool = spool_of(engine)
+    if answer.state is None and spool is not None:
+        # It may not have left this host yet: a spool is no queue, and its jobs are not looked up.
+        kept = in_spool(spool)
+        if kept is not None and kept.jobs:
+            talk(f"it may be one that waits to be relayed: {sentence_of(kept, spool)}")
     return NOT_FOUND if answer.state is None else DONE
 
 

@@ -140,3 +140,16 @@ def test_a_payload_can_not_drive_the_terminal(place: Place) -> None:
     said = place.pulpo("explain", job_id)
 
     assert (said.out + said.err).replace("\n", "").isprintable()
+
+
+def test_a_job_that_has_not_left_its_host_is_not_here_and_the_spool_is_named(
+    beanstalkd_place: Place,
+) -> None:
+    pulpo = beanstalkd_place.pulpo
+    away = {"PULPO_URL": "beanstalkd://127.0.0.1:1?spool=kept"}
+    job_id = pulpo("publish", "slow", **away).out.strip()
+
+    said = pulpo("explain", job_id, "--url", f"{beanstalkd_place.url}?spool=kept")
+
+    assert (said.code, "is not here" in said.out) == (3, True)
+    assert "waits to be relayed: spool: 1 job" in said.err
