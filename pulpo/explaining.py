@@ -175,7 +175,10 @@ def _of_delayed(job: JobFacts, facts: Facts) -> Iterator[Reason]:
             f"`pulpo jobs show {job.id}` has the traceback; {now}",
         )
     else:
-        yield Reason(Code.DELAYED, f"it is not to run before its time: {when}{aside}", now)
+        hint = now
+        if job.problem:
+            hint = "start a worker whose code fits it: `pulpo check MODULE --live` tells which does"
+        yield Reason(Code.DELAYED, f"it is not to run before its time: {when}{aside}", hint)
     yield from _hindrances(job, facts)
 
 

@@ -21,7 +21,7 @@ __all__ = ["check"]
 
 # So much is looked at where not all of it is asked for: it takes some seconds.
 _MOST = 50_000
-_PATIENCE = 20.0
+_PATIENCE = 10.0
 
 
 @click.command()

@@ -180,3 +180,13 @@ def test_a_moment_beyond_the_calendar_is_the_last_one_of_it() -> None:
     found = asked(replace(JOB, state=JobState.DELAYED, due=1e12))
 
     assert "9999-12-31" in found.reasons[0].text
+
+
+def test_a_job_that_was_put_back_by_workers_with_other_code_says_so() -> None:
+    bounced = replace(JOB, state=JobState.DELAYED, due=4.0, problem="bounced once: unknown type")
+
+    found = asked(bounced)
+
+    assert codes(found) == ["delayed"]
+    assert "bounced once: unknown type" in found.reasons[0].text
+    assert "pulpo check" in found.reasons[0].hint
