@@ -29,6 +29,9 @@ _VERBS = {
     "publish": ("pulpo.cli.publish", "publish", "Put a job into its queue, print its id."),
     "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick and delete jobs."),
+    "explain": ("pulpo.cli.explain", "explain", "Say why a job is not running."),
+    "replay": ("pulpo.cli.replay", "replay_job", "Run one job here, without the queue."),
+    "check": ("pulpo.cli.check", "check", "Check code before it is deployed."),
     "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
     "relay": ("pulpo.cli.relay", "relay_jobs", "Hand over what a spool has kept."),
@@ -44,6 +47,7 @@ class _LazyVerbs(Verbs):
     meant = {  # noqa: RUF012  # never changed
         **{verb: f"jobs {verb}" for verb in ("list", "show", "kick", "delete")},
         "ls": "jobs list",
+        "why": "explain",
         "retry": "jobs kick",
         "put": "publish",
         "enqueue": "publish",

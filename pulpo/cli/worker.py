@@ -11,11 +11,9 @@ from functools import partial
 import click
 
 from pulpo.cli.door import shared_url
-from pulpo.cli.load import load_parts
+from pulpo.cli.load import check_modules, load_parts
 from pulpo.cli.parameters import DURATION, QUEUE, SIZE
 from pulpo.cli.target import Target, pass_target, target_options
-from pulpo.configuration import find_settings
-from pulpo.loading import check_module_name
 from pulpo.system import open_standard_streams
 from pulpo.worker.settings import WorkerSettings
 from pulpo.worker.supervisor import supervise
@@ -120,12 +118,7 @@ def worker(
     pulpo worker shop.tasks -q mail --processes 2 --threads 16
     """
     open_standard_streams()
-    for name in modules:
-        check_module_name(name)
-    if not modules and not find_settings().handlers:
-        raise click.UsageError(
-            "name a module, like 'pulpo worker shop.tasks', or set [tool.pulpo.handlers]"
-        )
+    check_modules(modules)
     shared_url(target)
     settings = WorkerSettings(
         queues=tuple(dict.fromkeys(queues)),
