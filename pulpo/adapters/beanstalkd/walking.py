@@ -51,6 +51,9 @@ class Walker:
         self._clock = clock
         self._link: Link | None = None
         self._closed = False
+        # The newest number, and for which server and count of all its jobs it is that.
+        self._newest = 0
+        self._drawn_at = ("", -1)
 
     def walk(self) -> Iterator[Found]:
         """Yield every job, from the newest and the oldest number in turn."""
@@ -97,10 +100,14 @@ class Walker:
     def _extent(self, state: JobState | None = None) -> tuple[int, int]:
         """Return how many jobs the server has, in a state or all, and the newest number."""
         with self._control.talking() as client:
-            stats = dict(client.stats())
-            newest = _newest(client, int(str(stats["total-jobs"])))
+            stats = {name: str(value) for name, value in client.stats().items()}
+            # Who looks again and again writes nothing, as long as nobody puts anything.
+            server, total = stats.get("id", ""), int(stats["total-jobs"])
+            if (server, total) != self._drawn_at:
+                self._newest, drawn = _newest(client, total)
+                self._drawn_at = (server, total + drawn)
         states = JobState if state is None else (state,)
-        return sum(int(str(stats[f"current-jobs-{each.value}"])) for each in states), newest
+        return sum(int(stats[f"current-jobs-{each.value}"]) for each in states), self._newest
 
     def peek(self, numbers: Sequence[int]) -> list[Found]:
         """Look at jobs by number; those that are not there are left out."""
@@ -132,6 +139,14 @@ class Walker:
     def states(self, numbers: Sequence[int]) -> dict[int, JobState]:
         """Return the states of jobs by number; those that are gone are left out."""
         return {number: JobState(found["state"]) for number, found in self._stats(numbers).items()}
+
+    def buried_in(self, queue: str, numbers: Sequence[int]) -> list[int]:
+        """Return which of these numbers are buried jobs of a queue."""
+        return [
+            number
+            for number, found in self._stats(numbers).items()
+            if found["tube"] == queue and found["state"] == JobState.BURIED.value
+        ]
 
     def _stats(self, numbers: Sequence[int]) -> dict[int, dict[str, str]]:
         stats = {}
@@ -205,8 +220,11 @@ def _windows(newest: int) -> Iterator[range]:
         yield numbers
 
 
-def _newest(client: greenstalk.Client[bytes], total: int) -> int:
-    """Return the newest number, by drawing the next one for a job that never runs."""
+def _newest(client: greenstalk.Client[bytes], total: int) -> tuple[int, int]:
+    """Return the newest number, by drawing the next one for a job that never runs.
+
+    And how many jobs were put for that.
+    """
     try:
         client.use(PROBE)
         number = client.put(b"", commands.LONGEST, 2**31, 1)
@@ -214,8 +232,8 @@ def _newest(client: greenstalk.Client[bytes], total: int) -> int:
         client.use("default")
     except (greenstalk.DrainingError, greenstalk.OutOfMemoryError):
         # It takes no job now: numbers since its start, and a good deal more from before.
-        return total + 100_000
-    return number - 1
+        return total + 100_000, 0
+    return number, 1
 
 
 def pulpo_id(job: Found) -> str:

@@ -8,6 +8,7 @@ from itertools import islice
 
 from pulpo.adapters.memory.changing import carry_out, replace
 from pulpo.adapters.memory.line import Entry
+from pulpo.adapters.memory.looking import listed, place
 from pulpo.adapters.memory.store import Queue, Store
 from pulpo.duration import seconds as as_seconds
 from pulpo.errors import QueueError, UsageError
@@ -28,7 +29,6 @@ from pulpo.job import (
 __all__ = ["MemoryAdmin"]
 
 _PAGE = 250
-_RANK = {JobState.RESERVED: 0, JobState.READY: 1, JobState.DELAYED: 2, JobState.BURIED: 3}
 
 
 class MemoryAdmin:
@@ -73,12 +73,12 @@ class MemoryAdmin:
         with self._store.lock:
             self._store.tick()
             found = [
-                (self._place(entry), entry)
+                (place(self._store, entry), entry)
                 for entry in self._store.entries.values()
                 if queue in (None, entry.job.queue) and state in (None, entry.state)
             ]
             found.sort(key=lambda item: item[0])
-            return [self._listed(entry) for _, entry in found[:limit]]
+            return [listed(self._store, entry) for _, entry in found[:limit]]
 
     def walk(
         self,
@@ -98,7 +98,7 @@ class MemoryAdmin:
                 self._store.tick()
                 found = map(self._store.entries.get, numbers[start : start + _PAGE])
                 jobs = [
-                    self._listed(entry)
+                    listed(self._store, entry)
                     for entry in found
                     if entry is not None
                     and queue in (None, entry.job.queue)
@@ -111,7 +111,7 @@ class MemoryAdmin:
         with self._store.lock:
             self._store.tick()
             last = islice(reversed(self._store.entries.values()), limit)
-            return [self._listed(entry) for entry in last]
+            return [listed(self._store, entry) for entry in last]
 
     def look(self, jobs: Sequence[Sighting]) -> Sequence[ListedJob | None]:
         """Look at jobs once more."""
@@ -119,7 +119,7 @@ class MemoryAdmin:
             self._store.tick()
             found = [self._store.entries.get(job.number) for job in jobs]
             return [
-                self._listed(entry) if entry is not None and entry.job.id == job.id else None
+                listed(self._store, entry) if entry is not None and entry.job.id == job.id else None
                 for job, entry in zip(jobs, found, strict=True)
             ]
 
@@ -135,7 +135,7 @@ class MemoryAdmin:
         with self._store.lock:
             self._store.tick()
             found = [self._store.find(each) for each in ids]
-            return [self._listed(entries[0]) if entries else None for entries in found]
+            return [listed(self._store, entries[0]) if entries else None for entries in found]
 
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Make buried or delayed jobs ready."""
@@ -209,26 +209,3 @@ class MemoryAdmin:
 
     def _pause_left(self, queue: Queue) -> float:
         return queue.paused_until - self._store.clock.monotonic()
-
-    def _due(self, entry: Entry) -> float:
-        if entry.state is not JobState.DELAYED:
-            return 0.0
-        clock, at = self._store.clock, entry.job.at
-        ends = (entry.due - clock.monotonic(), at - clock.wall() if at is not None else 0.0)
-        return max(0.0, *ends)
-
-    def _place(self, entry: Entry) -> tuple[int, float, int, int]:
-        return (_RANK[entry.state], self._due(entry), entry.job.priority, entry.number)
-
-    def _listed(self, entry: Entry) -> ListedJob:
-        return ListedJob(
-            id=entry.job.id,
-            number=entry.number,
-            queue=entry.job.queue,
-            state=entry.state,
-            body=entry.job.body,
-            priority=entry.job.priority,
-            due=self._due(entry),
-            ttr=entry.job.ttr,
-            crashes=entry.crashes,
-        )
