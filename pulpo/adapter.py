@@ -138,13 +138,19 @@ class QueueAdmin(Protocol):
         ...
 
     def walk(
-        self, queue: str | None = None, state: JobState | None = None, *, type: str | None = None
+        self,
+        queue: str | None = None,
+        state: JobState | None = None,
+        *,
+        type: str | None = None,
+        bodies: bool = True,
     ) -> Iterator[Page]:
         """Look at all jobs, a page at a time, and yield those of a queue, a state, a type.
 
         A job that stays as it is meanwhile is yielded once. Pages may be empty, and the last one
         says how many jobs were not seen. `type` only spares work: where the engine does not know
-        it, jobs of other types come too.
+        it, jobs of other types come too. So does `bodies=False`: bodies may be empty then, and an
+        id that only the body says is the number as text.
         """
         ...
 

@@ -28,7 +28,7 @@ _VERBS = {
     "worker": ("pulpo.cli.worker", "worker", "Run jobs."),
     "publish": ("pulpo.cli.publish", "publish", "Put a job into its queue, print its id."),
     "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
-    "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick and delete jobs."),
+    "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick, delete, move, bury and edit jobs."),
     "explain": ("pulpo.cli.explain", "explain", "Say why a job is not running."),
     "replay": ("pulpo.cli.replay", "replay_job", "Run one job here, without the queue."),
     "check": ("pulpo.cli.check", "check", "Check code before it is deployed."),
@@ -36,6 +36,9 @@ _VERBS = {
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
     "relay": ("pulpo.cli.relay", "relay_jobs", "Hand over what a spool has kept."),
     "doctor": ("pulpo.cli.doctor", "doctor", "Check that the queue keeps its promise."),
+    "config": ("pulpo.cli.config", "config", "Show the settings, and where each comes from."),
+    "completion": ("pulpo.cli.completion", "completion", "Complete commands in a shell."),
+    "init": ("pulpo.cli.init", "init", "Make a small project to start from."),
 }
 # Started by pulpo itself.
 _HIDDEN = {"sandbox": ("pulpo.cli.sandbox", "sandbox", "")}
@@ -45,7 +48,10 @@ class _LazyVerbs(Verbs):
     """The verbs, each imported when it is called."""
 
     meant = {  # noqa: RUF012  # never changed
-        **{verb: f"jobs {verb}" for verb in ("list", "show", "kick", "delete")},
+        **{
+            verb: f"jobs {verb}"
+            for verb in ("list", "show", "kick", "delete", "move", "bury", "edit", "tail")
+        },
         "ls": "jobs list",
         "why": "explain",
         "retry": "jobs kick",

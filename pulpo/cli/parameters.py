@@ -17,14 +17,27 @@ from pulpo.identity import MAX_PRIORITY, check_id, check_queue, check_type
 from pulpo.message import check_headers, check_moment
 from pulpo.size import size_in_bytes
 
-__all__ = ["DURATION", "HEADER", "ID", "MOMENT", "PERIOD", "PRIORITY", "QUEUE", "SIZE", "TYPE"]
+__all__ = [
+    "DURATION",
+    "HEADER",
+    "ID",
+    "MOMENT",
+    "PERIOD",
+    "PRIORITY",
+    "QUEUE",
+    "SIZE",
+    "TYPE",
+    "checked",
+]
 
 Value = TypeVar("Value")
 
 _EXAMPLE = "2026-12-01T09:00+01:00"
 
 
-def _checked(check: Callable[[str], Value]) -> Callable[[str], Value]:
+def checked(check: Callable[[str], Value]) -> Callable[[str], Value]:
+    """Return a type of click out of a check that raises `UsageError`."""
+
     # click turns a plain ValueError into "invalid value" and drops what it says; a BadParameter
     # keeps its words and gets the option's name.
     def convert(text: str) -> Value:
@@ -70,12 +83,12 @@ def _header(text: str) -> tuple[str, str]:
     return name, value
 
 
-DURATION = _checked(_duration)
-PERIOD = _checked(_period)
-MOMENT = _checked(_moment)
-SIZE = _checked(_size)
-QUEUE = _checked(check_queue)
-TYPE = _checked(check_type)
-ID = _checked(check_id)
-HEADER = _checked(_header)
+DURATION = checked(_duration)
+PERIOD = checked(_period)
+MOMENT = checked(_moment)
+SIZE = checked(_size)
+QUEUE = checked(check_queue)
+TYPE = checked(check_type)
+ID = checked(check_id)
+HEADER = checked(_header)
 PRIORITY = click.IntRange(0, MAX_PRIORITY)

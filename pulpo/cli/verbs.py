@@ -24,6 +24,8 @@ class Verbs(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command, or say what it may be called."""
         word = args[0]
+        if ctx.resilient_parsing:  # a shell completes what is not there yet
+            return super().resolve_command(ctx, args)
         if not word.startswith("-") and self.get_command(ctx, word) is None:
             known = self.list_commands(ctx)
             close = self.meant.get(word) or closest(word, known)

@@ -6,7 +6,7 @@ import pytest
 
 from pulpo.contract.stage import Stage
 from pulpo.identity import new_id
-from pulpo.job import JobState, ListedJob, NewJob, Sighting
+from pulpo.job import Act, Change, JobState, ListedJob, NewJob, Sighting
 
 __all__ = ["WalkingContract"]
 
@@ -78,6 +78,15 @@ class WalkingContract:
         pages = stage.admin.walk(stage.queue, type="one")
 
         assert one.id in [job.id for page in pages for job in page.jobs]
+
+    def test_a_walk_without_bodies_leads_to_the_same_jobs(self, stage: Stage) -> None:
+        stage.put(*stage.jobs(*"abc"), stage.job(queue=stage.other))
+
+        pages = stage.admin.walk(stage.queue, JobState.READY, bodies=False)
+        seen = [Change(Act.DELETE, job.sighting) for page in pages for job in page.jobs]
+
+        assert list(stage.admin.change(seen)) == [True] * 3
+        assert (stage.stats().ready, stage.stats(stage.other).ready) == (0, 1)
 
     def test_a_walk_says_that_it_has_seen_everything(self, stage: Stage) -> None:
         stage.put(*stage.jobs("a", "b"))

@@ -78,7 +78,7 @@ class CommandLine:
         job_id = new_id()
         named = {"type": "mail.welcome", "id": job_id, "queue": queue, **headers}
         data = Codec().encode(named, None)
-        new = NewJob(id=job_id, type="mail.welcome", queue=queue, body=data, priority=0)
+        new = NewJob(id=job_id, type=str(named["type"]), queue=queue, body=data, priority=0)
         adapter = open_engine(self.url).adapter()
         try:
             adapter.put([new])

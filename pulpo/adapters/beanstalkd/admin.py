@@ -51,6 +51,8 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Admin = TypeVar("Admin", bound="BeanstalkdAdmin")
 
+# How many numbers are asked for at once.
+_WIDEST = 1_000
 # Longer than anybody will wait: shown as a pause without an end.
 _ENDLESS = 1_000_000_000
 # So many ready jobs are looked at one by one, to tell how many of them go before another.
@@ -141,10 +143,12 @@ class BeanstalkdAdmin:
         state: JobState | None = None,
         *,
         type: str | None = None,  # noqa: ARG002  # the server does not know it
+        bodies: bool = True,
     ) -> Iterator[Page]:
         """Look at all jobs by their numbers; see `pulpo.adapter.QueueAdmin`."""
         with _understanding(self._control):
-            yield from self._walker.pages(queue, state, self._expected(queue, state))
+            count = self._expected(queue, state)
+            yield from self._walker.pages(queue, state, count, bodies=bodies)
 
     def sample(self) -> Iterator[Sequence[ListedJob]]:
         """Look at all jobs by their numbers, at some from all over first."""
@@ -179,9 +183,13 @@ class BeanstalkdAdmin:
         ready = self.stats(job.queue).ready
         if ready > _FEW:
             return 0, ready - 1
-        line = self.list(job.queue, JobState.READY, limit=ready)
         place = (job.priority, job.number)
-        count = sum((other.priority, other.number) < place for other in line)
+        line = (
+            (other.priority, other.number)
+            for page in self.walk(job.queue, JobState.READY, bodies=False)
+            for other in page.jobs
+        )
+        count = sum(other < place for other in line)
         return count, count
 
     @_understood
@@ -191,10 +199,27 @@ class BeanstalkdAdmin:
 
     @_understood
     def kick_all(self, queue: str) -> int:
-        """Kick the buried jobs of a queue by number: `kick` itself would take delayed ones."""
-        count = self.stats(queue).buried
-        found = self._walker.numbers_in(queue, JobState.BURIED, count)
-        return sum(sum(self._changes.kick(numbers)) for numbers in found)
+        """Kick the buried jobs of a queue by number: `kick` itself would take delayed ones.
+
+        The first of them is known without a walk, and those that were buried with it have numbers
+        close behind: as long as that is so, more and more are looked at in one flight.
+        """
+        kicked, count, width = 0, self.stats(queue).buried, 1
+        while kicked < count and (first := self._first_buried(queue)) is not None:
+            numbers = self._walker.buried_in(queue, range(first, first + width))
+            kicked += sum(self._changes.kick(numbers))
+            width = min(width * 2, _WIDEST) if 2 * len(numbers) >= width else 1
+        return kicked
+
+    def _first_buried(self, queue: str) -> int | None:
+        with self._control.talking() as client:
+            try:
+                client.use(queue)
+                return client.peek_buried().id
+            except greenstalk.NotFoundError:
+                return None
+            finally:
+                client.use("default")
 
     @_understood
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:

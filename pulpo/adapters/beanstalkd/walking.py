@@ -55,6 +55,9 @@ class Walker:
         self._clock = clock
         self._link: Link | None = None
         self._closed = False
+        # The newest number, and for which server and count of all its jobs it is that.
+        self._newest = 0
+        self._drawn_at = ("", -1)
 
     def walk(self) -> Iterator[Found]:
         """Yield every job, from the newest and the oldest number in turn."""
@@ -85,7 +88,9 @@ class Walker:
                         break
         return {job.id: job for job in self.describe(list(hits.values()))}
 
-    def pages(self, queue: str | None, state: JobState | None, count: int | None) -> Iterator[Page]:
+    def pages(
+        self, queue: str | None, state: JobState | None, count: int | None, *, bodies: bool
+    ) -> Iterator[Page]:
         """Yield the jobs of a queue and a state, of which the server counts so many; None = all.
 
         Asks for the state of all jobs, and for the bodies of those alone that are wanted.
@@ -102,31 +107,10 @@ class Walker:
                 if state in (None, JobState(found["state"])) and queue in (None, found["tube"])
             }
             left -= len(wanted)
-            bodies = {found.number: found for found in self.peek(list(wanted))}
-            jobs = [
-                listed(bodies[number], found)
-                for number, found in wanted.items()
-                if number in bodies and found["tube"] != PROBE
-            ]
-            yield Page(jobs, seen, max(left, 0))
+            shown = self.peek(list(wanted)) if bodies else [Found(n, b"") for n in wanted]
+            jobs = [listed(job, wanted[job.number]) for job in shown]
+            yield Page([job for job in jobs if job.queue != PROBE], seen, max(left, 0))
             if left <= 0:
-                return
-
-    def numbers_in(self, queue: str, state: JobState, count: int) -> Iterator[Sequence[int]]:
-        """Yield the numbers of the jobs of a queue in a state, of which the server counts so many.
-
-        No body is read.
-        """
-        _, newest = self._extent()
-        for numbers in _from_both_ends(1, newest) if count else ():
-            wanted = [
-                number
-                for number, found in self._stats(numbers).items()
-                if found["tube"] == queue and found["state"] == state.value
-            ]
-            yield wanted
-            count -= len(wanted)
-            if count <= 0:
                 return
 
     def newest(self, limit: int) -> list[ListedJob]:
@@ -138,10 +122,14 @@ class Walker:
     def _extent(self, state: JobState | None = None) -> tuple[int, int]:
         """Return how many jobs the server has, in a state or all, and the newest number."""
         with self._control.talking() as client:
-            stats = dict(client.stats())
-            newest = _newest(client, int(str(stats["total-jobs"])))
+            stats = {name: str(value) for name, value in client.stats().items()}
+            # Who looks again and again writes nothing, as long as nobody puts anything.
+            server, total = stats.get("id", ""), int(stats["total-jobs"])
+            if (server, total) != self._drawn_at:
+                self._newest, drawn = _newest(client, total)
+                self._drawn_at = (server, total + drawn)
         states = JobState if state is None else (state,)
-        return sum(int(str(stats[f"current-jobs-{each.value}"])) for each in states), newest
+        return sum(int(stats[f"current-jobs-{each.value}"]) for each in states), self._newest
 
     def _peeked(self, windows: Iterable[Sequence[int]], count: int) -> Iterator[list[Found]]:
         seen = 0
@@ -186,6 +174,14 @@ class Walker:
     def states(self, numbers: Sequence[int]) -> dict[int, JobState]:
         """Return the states of jobs by number; those that are gone are left out."""
         return {number: JobState(found["state"]) for number, found in self._stats(numbers).items()}
+
+    def buried_in(self, queue: str, numbers: Sequence[int]) -> list[int]:
+        """Return which of these numbers are buried jobs of a queue."""
+        return [
+            number
+            for number, found in self._stats(numbers).items()
+            if found["tube"] == queue and found["state"] == JobState.BURIED.value
+        ]
 
     def _stats(self, numbers: Sequence[int]) -> dict[int, dict[str, str]]:
         stats = {}
@@ -269,8 +265,11 @@ def _is_number(id: JobId) -> bool:
     return id.isdigit() and id.isascii() and len(id) < 19
 
 
-def _newest(client: greenstalk.Client[bytes], total: int) -> int:
-    """Return the newest number, by drawing the next one for a job that never runs."""
+def _newest(client: greenstalk.Client[bytes], total: int) -> tuple[int, int]:
+    """Return the newest number, by drawing the next one for a job that never runs.
+
+    And how many jobs were put for that.
+    """
     try:
         client.use(PROBE)
         number = client.put(b"", commands.LONGEST, 2**31, 1)
@@ -278,14 +277,15 @@ def _newest(client: greenstalk.Client[bytes], total: int) -> int:
         client.use("default")
     except (greenstalk.DrainingError, greenstalk.OutOfMemoryError):
         # It takes no job now: numbers since its start, and a good deal more from before.
-        return total + 100_000
-    return number - 1
+        return total + 100_000, 0
+    return number, 1
 
 
 def pulpo_id(job: Found) -> str:
     """Return the id that the body says, or the number as text."""
     with suppress(CodecError):
-        return _READER.decode(job.body).id or str(job.number)
+        if job.body:
+            return _READER.decode(job.body).id or str(job.number)
     return str(job.number)
 
 

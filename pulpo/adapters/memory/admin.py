@@ -84,6 +84,7 @@ class MemoryAdmin:
         state: JobState | None = None,
         *,
         type: str | None = None,  # noqa: ARG002  # spares nothing here
+        bodies: bool = True,  # noqa: ARG002  # nor does this
     ) -> Iterator[Page]:
         """Look at all jobs, a page at a time; see `pulpo.adapter.QueueAdmin`."""
         if queue is not None:

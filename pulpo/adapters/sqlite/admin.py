@@ -86,7 +86,12 @@ class SQLiteAdmin:
         )
 
     def walk(
-        self, queue: str | None = None, state: JobState | None = None, *, type: str | None = None
+        self,
+        queue: str | None = None,
+        state: JobState | None = None,
+        *,
+        type: str | None = None,
+        bodies: bool = True,  # noqa: ARG002  # they lie beside the rest
     ) -> Iterator[Page]:
         """Look at all jobs, a page at a time; see `pulpo.adapter.QueueAdmin`.
 

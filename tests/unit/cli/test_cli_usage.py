@@ -91,8 +91,8 @@ def test_help_is_data_and_exits_0(arguments: list[str], capsys: pytest.CaptureFi
     assert out.startswith("Usage: pulpo")
 
 
-VERBS = ["worker", "publish", "stats", "pause", "resume"]
-JOBS = ["list", "show", "kick", "delete"]
+VERBS = ["worker", "publish", "stats", "pause", "resume", "completion", "init"]
+JOBS = ["list", "show", "kick", "delete", "move", "bury", "edit", "tail"]
 
 
 @pytest.mark.parametrize("path", [*([verb] for verb in VERBS), *(["jobs", verb] for verb in JOBS)])
