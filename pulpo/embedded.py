@@ -11,6 +11,7 @@ nobody else gets the job. Coroutines are cancelled, and go back at once.
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, TypedDict
@@ -21,9 +22,11 @@ from pulpo.duration import Duration, seconds
 from pulpo.errors import WrongTypeError
 from pulpo.identity import check_queue
 from pulpo.options import check_known
+from pulpo.worker.chores import LAST_CHORES, Chores
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
 from pulpo.worker.settings import WorkerParts, WorkerSettings
+from pulpo.worker.tally import Tally
 
 if TYPE_CHECKING:
     from typing import Self
@@ -42,6 +45,7 @@ class WorkerLimits(TypedDict, total=False):
     async_slots: int
     grace: Duration
     log_format: str
+    side: bool
 
 
 class EmbeddedWorker:
@@ -54,7 +58,10 @@ class EmbeddedWorker:
         self._parts = parts
         self._settings = settings
         self._clock = clock
-        self._journal = Journal(clock, format=settings.log_format)
+        self._tally = Tally()
+        self._journal = Journal(
+            clock, format=settings.log_format, count=self._tally.count if settings.side else None
+        )
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()
@@ -75,6 +82,7 @@ class EmbeddedWorker:
             async_slots=limits.get("async_slots", 100),
             grace=seconds(limits.get("grace", 25.0), "grace"),
             log_format=limits.get("log_format", "text"),
+            side=limits.get("side", True),
             burst=burst,
         )
         return cls(parts, settings, clock)
@@ -145,9 +153,17 @@ class EmbeddedWorker:
             self._over.set()
 
     def _work(self, adapter: QueueAdapter) -> None:
-        worker = Worker(
-            adapter, self._parts, self._settings, clock=self._clock, journal=self._journal
-        )
+        parts, settings, clock = self._parts, self._settings, self._clock
+        worker = Worker(adapter, parts, settings, clock=clock, journal=self._journal)
+        chores = Chores.of(parts, settings, worker, self._tally, clock, supervisor=os.getpid())
+        if settings.side:
+            chores.start()
+        try:
+            self._run(worker)
+        finally:
+            chores.stop(LAST_CHORES)
+
+    def _run(self, worker: Worker) -> None:
         self._worker = worker
         if self._stopped.is_set():
             worker.stop()

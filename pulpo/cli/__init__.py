@@ -28,6 +28,7 @@ _VERBS = {
     "worker": ("pulpo.cli.worker", "worker", "Run jobs."),
     "publish": ("pulpo.cli.publish", "publish", "Put a job into its queue, print its id."),
     "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
+    "workers": ("pulpo.cli.workers", "workers", "List who works, and on what."),
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick, delete, move, bury and edit jobs."),
     "explain": ("pulpo.cli.explain", "explain", "Say why a job is not running."),
     "replay": ("pulpo.cli.replay", "replay_job", "Run one job here, without the queue."),
@@ -60,6 +61,7 @@ class _LazyVerbs(Verbs):
         "run": "worker",
         "work": "worker",
         "unpause": "resume",
+        "ps": "workers",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

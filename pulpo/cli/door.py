@@ -17,9 +17,17 @@ from pulpo.codec import Codec
 from pulpo.configuration import find_url, signing_keys
 from pulpo.errors import ConfigurationError, UsageError
 from pulpo.queue_url import QueueURL, mask
+from pulpo.side import SideStore, side_of
 from pulpo.spelling import closest
 
-__all__ = ["administered", "codec", "hint_at_queue", "memory_refusal", "shared_url"]
+__all__ = [
+    "administered",
+    "beside",
+    "codec",
+    "hint_at_queue",
+    "memory_refusal",
+    "shared_url",
+]
 
 
 def shared_url(target: Target) -> str:
@@ -59,6 +67,19 @@ def administered(target: Target) -> Iterator[tuple[QueueAdmin, Engine]]:
         yield admin, engine
     finally:
         admin.close()
+
+
+@contextmanager
+def beside(target: Target) -> Iterator[SideStore]:
+    """Open what is known beside the queue, and close it; the queue itself is not reached."""
+    url = shared_url(target)
+    store = side_of(open_engine(url))
+    if store is None:
+        raise CommandError(f"{mask(url)!r} keeps no facts beside the queue", code=REFUSED)
+    try:
+        yield store
+    finally:
+        store.close()
 
 
 def codec() -> Codec:

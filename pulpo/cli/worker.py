@@ -90,6 +90,9 @@ def _share() -> None:
     help="Replace a process that uses more memory, like 300MB or 1GiB.",
 )
 @click.option(
+    "--no-side", is_flag=True, help="Tell nobody who works and what was done: no `pulpo workers`."
+)
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @target_options
@@ -106,6 +109,7 @@ def worker(
     grace: float,
     max_jobs: int | None,
     max_memory: int | None,
+    no_side: bool,
     log_format: str,
 ) -> int:
     """Import modules and run the jobs of the types that they register.
@@ -128,6 +132,7 @@ def worker(
         grace=grace,
         max_jobs=max_jobs,
         max_memory=max_memory,
+        side=not no_side,
         log_format=log_format,
         verbose=target.verbose,
         isolate=(sys.executable, "-m", "pulpo", "sandbox", log_format, *modules),

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from pulpo.side import Addition, Fact, SideStore
 
 __all__ = [
     "BOUNDS",
+    "KEYS",
     "LASTS",
     "MinuteCount",
     "merged",
@@ -28,6 +29,9 @@ LASTS = 86_400.0
 MINUTE = 60
 #: The upper bounds of the buckets in seconds; after the last one there is one more, without.
 BOUNDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+Key: TypeAlias = Literal["minute", "queue", "type", "outcome"]
+#: What tells counts apart.
+KEYS: tuple[Key, ...] = ("minute", "queue", "type", "outcome")
 _NONE = (0,) * (len(BOUNDS) + 1)
 
 
@@ -72,7 +76,7 @@ def read_minutes(
 
 def merged(
     counts: Iterable[MinuteCount],
-    by: Sequence[Literal["minute", "queue", "type", "outcome"]] = ("queue", "type", "outcome"),
+    by: Sequence[Key] = ("queue", "type", "outcome"),
 ) -> tuple[MinuteCount, ...]:
     """Add up counts that agree in what is named; what is not named is 0 or empty in the sums."""
     sums: dict[tuple[object, ...], MinuteCount] = {}

@@ -20,11 +20,14 @@ from pulpo.errors import LoadError, QueueError, QueueUnavailableError
 from pulpo.job import Job
 from pulpo.system import SharedMoment, die_with_parent
 from pulpo.worker.banner import describe
+from pulpo.worker.chores import LAST_CHORES, Chores
 from pulpo.worker.groups import GroupRow
 from pulpo.worker.journal import Journal, log_format
 from pulpo.worker.loop import Worker
 from pulpo.worker.report import Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
+from pulpo.worker.stopping import SHOW, unheard
+from pulpo.worker.tally import Tally
 
 __all__ = ["NEIGHBOUR_DIED", "run_child"]
 
@@ -59,6 +62,7 @@ def run_child(
         )  # ^C reaches the supervisor, which passes it on
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        signal.signal(SHOW, unheard)
         code = _work(load, settings, Reporter(report_fd), last_death, groups)
     except BrokenPipeError:
         code = 1  # the supervisor is gone
@@ -86,25 +90,32 @@ def _work(
     def beat() -> None:
         reporter.beat(clock.monotonic())
 
-    adapter = parts.engine.adapter(beat=beat)
+    adapter, tally = parts.engine.adapter(beat=beat), Tally()
     worker = Worker(
         adapter,
         parts,
         settings,
         clock=clock,
-        journal=Journal(clock, format=settings.log_format),
+        journal=Journal(
+            clock, format=settings.log_format, count=tally.count if settings.side else None
+        ),
         beat=beat,
         last_death=last_death,
         groups=groups,
     )
+    chores = Chores.of(parts, settings, worker, tally, clock, supervisor=os.getppid())
     _stop_on_sigterm(worker)
     _look_when_a_neighbour_dies(adapter)
+    _show_on_sigusr1(chores)
     reporter.tell(ready=describe(parts, settings))
+    chores.start()
     try:
         left = worker.run()
     except QueueUnavailableError as error:
         reporter.tell(load_error=f"pulpo: {error}", exit_code=OUT_OF_REACH, final=True)
         return 0
+    finally:
+        chores.stop(LAST_CHORES)
     parts.listeners.flush(_LISTENING)
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
     reporter.tell(done=True, retired=worker.retired)
@@ -131,6 +142,13 @@ def _look_when_a_neighbour_dies(adapter: QueueAdapter) -> None:
     signal.signal(NEIGHBOUR_DIED, lambda *_: adapter.wake())
     # No system call of a handler's C code fails for it.
     signal.siginterrupt(NEIGHBOUR_DIED, False)
+
+
+def _show_on_sigusr1(chores: Chores) -> None:
+    if signal.getsignal(SHOW) is not unheard:
+        return  # the user's code has a use for it
+    signal.signal(SHOW, lambda *_: chores.show())
+    signal.siginterrupt(SHOW, False)
 
 
 def _end(adapter: QueueAdapter, left: Sequence[Job]) -> int:

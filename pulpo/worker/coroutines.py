@@ -39,6 +39,7 @@ class CoroutinePool:
         self._runs: dict[Run, asyncio.Task[None] | None] = {}
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
+        self._given_up: dict[Run, asyncio.Task[None] | None] = {}
         self._rung = False
 
     @property
@@ -66,6 +67,20 @@ class CoroutinePool:
         """Return the runs that have begun."""
         return [run for run in list(self._runs) if run.started]
 
+    @property
+    def ident(self) -> int:
+        """The thread of the event loop; 0 where there is none."""
+        return self._thread.ident or 0 if self._thread is not None else 0
+
+    def at_work(self) -> list[tuple[Run, asyncio.Task[None] | None]]:
+        """Return the runs in hand and those given up, each with its task; any thread may ask."""
+        # Copies, which no other thread gets in between of.
+        stuck = self._given_up.copy().items()
+        return [
+            *self._runs.copy().items(),
+            *((run, task) for run, task in stuck if task is not None and not task.done()),
+        ]
+
     def interrupt(self, run: Run) -> None:
         """Cancel a run whose time is over; it may clean up, and swallow that too."""
         run.over_time = True
@@ -90,7 +105,8 @@ class CoroutinePool:
 
     def give_up(self, run: Run) -> None:
         """Forget a run that cannot be stopped; whatever it returns is dropped."""
-        self._runs.pop(run, None)
+        # Kept, since it may go on for as long as this process.
+        self._given_up[run] = self._runs.pop(run, None)
 
     def stop(self) -> None:
         """End the event loop; what still runs on it is cancelled. Twice is once."""

@@ -10,7 +10,7 @@ import contextlib
 import json
 import logging
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import TextIO
 
@@ -19,7 +19,7 @@ from pulpo.duration import as_text
 from pulpo.run import CURRENT, Run
 from pulpo.worker.decide import SUCCESS, Ending, Verdict
 
-__all__ = ["Journal", "log_format"]
+__all__ = ["Ended", "Journal", "log_format"]
 
 _LEVELS = {
     Ending.RETRIED.value: "WARNING",
@@ -30,28 +30,45 @@ _LEVELS = {
 }
 
 
-class Journal:
-    """Collects what happened and writes it together; the loop thread's."""
+# A run, how it ended, and how many seconds it took.
+Ended = tuple[Run, Verdict, float]
 
-    def __init__(self, clock: Clock, *, format: str = "text", stream: TextIO | None = None) -> None:
+
+class Journal:
+    """Collects what happened and writes it together; one thread's.
+
+    `count` is told the outcomes of each tick as well.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        format: str = "text",
+        stream: TextIO | None = None,
+        count: Callable[[Sequence[Ended]], None] | None = None,
+    ) -> None:
         self._clock = clock
+        self._count = count
         self._outcome = _outcome_as_json if format == "json" else _outcome_as_text
         self._event = _event_as_json if format == "json" else _event_as_text
         self._stream = stream or sys.stderr
-        self._outcomes: list[tuple[Run, Verdict, float]] = []
+        self._outcomes: list[Ended] = []
 
     def ended(self, run: Run, verdict: Verdict, seconds: float) -> None:
         """Note how a run ended and how long it took."""
         self._outcomes.append((run, verdict, seconds))
 
     def say(self, level: str, event: str, **fields: object) -> None:
-        """Tell something about the worker itself, at once."""
+        """Tell something about the worker itself, at once; a field `stack` may have many lines."""
         self.flush()
         self._write(self._event(self._now(), level, event, fields))
 
     def flush(self) -> None:
         """Write the outcomes that were noted."""
         if self._outcomes:
+            if self._count is not None:
+                self._count(self._outcomes)
             now, outcome = self._now(), self._outcome
             told = "".join([outcome(now, *noted) for noted in self._outcomes])
             self._outcomes.clear()
@@ -102,10 +119,14 @@ def _outcome_as_json(now: str, run: Run, verdict: Verdict, seconds: float) -> st
     return json.dumps(line) + "\n"
 
 
+_AT_THE_END = ("reason", "stack")
+
+
 def _event_as_text(now: str, level: str, event: str, fields: Mapping[str, object]) -> str:
-    shown = " ".join(f"{name}={value}" for name, value in fields.items() if name != "reason")
+    shown = " ".join(f"{name}={value}" for name, value in fields.items() if name not in _AT_THE_END)
     why = f" - {fields['reason']}" if "reason" in fields else ""
-    return f"{now} {level:<7} {event:<9} {escape(shown + why)}".rstrip() + "\n"
+    stack = _indented(str(fields["stack"])) if fields.get("stack") else ""
+    return f"{now} {level:<7} {event:<9} {escape(shown + why)}".rstrip() + f"{stack}\n"
 
 
 def _event_as_json(now: str, level: str, event: str, fields: Mapping[str, object]) -> str:

@@ -32,6 +32,7 @@ from pulpo.worker.recycling import Recycling
 from pulpo.worker.room import Room
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.settling import Settling
+from pulpo.worker.slots import Slots
 from pulpo.worker.suspects import Suspicion
 from pulpo.worker.threads import ThreadPool
 from pulpo.worker.watch import Watch
@@ -80,6 +81,7 @@ class Worker:
         self._coroutines = CoroutinePool(settings.async_slots, clock, adapter.wake)
         self._room = Room(parts.registry, settings, self._threads, self._coroutines)
         self._watch = Watch(adapter, clock, self._threads, self._coroutines)
+        self.slots = Slots(self._threads, self._coroutines, clock)
         groups = groups or GroupRow.alone(settings.threads)
         self._isolation, self._drift = Isolation(settings.isolate, clock, groups), Drift(journal)
         self._settling = Settling(parts.codec, self._watch, journal, clock, parts.listeners)
@@ -97,7 +99,7 @@ class Worker:
             own_clock=adapter if isinstance(adapter, OwnClock) else None,
         )
         self._recycling = Recycling(settings)
-        self._stopped = threading.Event()
+        self.stopped = threading.Event()
         self._end: float | None = None
         self._drained = False
         self._outage = Outage(clock, journal, beat)
@@ -117,10 +119,7 @@ class Worker:
         return [run.job for run in self._watch.held.values()]
 
     def linger(self) -> None:
-        """After a `run` that returned jobs: keep their leases, and settle each as its run ends.
-
-        For a process that does not end now. Takes as long as the runs do.
-        """
+        """In a process that goes on: settle each job that `run` returned as its run ends."""
         self._turn_until(lambda: not self._watch.held)
 
     def _turn_until(self, is_over: Callable[[], bool]) -> None:
@@ -133,7 +132,7 @@ class Worker:
                 if self._is_hopeless(error):
                     raise
                 self._drained = False
-                self._outage.wait(error, self._stopped)
+                self._outage.wait(error, self.stopped)
         if not self._watch.held:
             self._threads.stop()
             self._coroutines.stop()
@@ -145,7 +144,7 @@ class Worker:
 
     def stop(self) -> None:
         """Reserve nothing more, let what runs finish within the grace; any thread or signal."""
-        self._stopped.set()
+        self.stopped.set()
         self._adapter.wake()
 
     def tick(self) -> None:
@@ -209,7 +208,7 @@ class Worker:
 
     def _retire_when_due(self) -> None:
         """Stop by itself once this process has done enough."""
-        if not self._recycling.is_wanted or self._stopped.is_set():
+        if not self._recycling.is_wanted or self.stopped.is_set():
             return
         is_idle = not self._watch.held and not self._settling
         reason = self._recycling.reason(self._clock.monotonic(), is_idle=is_idle)
@@ -219,7 +218,7 @@ class Worker:
 
     def _retire(self) -> None:
         self.retired = True
-        self._stopped.set()
+        self.stopped.set()
 
     def _patience(self) -> float:
         """Return how long to wait for a job or for a result, in seconds."""
@@ -233,7 +232,7 @@ class Worker:
 
     def _is_stopping(self) -> bool:
         """Notice that the worker was told to stop; hand back at once what has not begun."""
-        if self._end is None and self._stopped.is_set():
+        if self._end is None and self.stopped.is_set():
             self._end = self._clock.monotonic() + self._settings.grace
             for run in self._threads.take_back(float("inf")):
                 self._settling.judge(run, RELEASED)

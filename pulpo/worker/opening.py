@@ -18,7 +18,7 @@ from pulpo.registry import Bindable, JobType, Registry
 from pulpo.run import Run
 from pulpo.worker.decide import EXPIRED, Verdict, bounce, undecodable, unsigned
 
-__all__ = ["open_job"]
+__all__ = ["UNKNOWN", "open_job"]
 
 
 def _no_handler(run: Bindable) -> NoReturn:
@@ -28,8 +28,8 @@ def _no_handler(run: Bindable) -> NoReturn:
 # What a wrapper takes over from the job in it.
 _KEPT = ("id", "queue", "priority", "ttr")
 
-# What a job belongs to that no handler is known for: it carries the usual rules.
-_UNKNOWN = JobType(type="pulpo.unknown", bind=_no_handler)
+#: What a job belongs to that no handler is known for: it carries the usual rules.
+UNKNOWN = JobType(type="pulpo.unknown", bind=_no_handler)
 
 
 def open_job(
@@ -54,7 +54,7 @@ def open_job(
     job_type = registry.find(envelope.type)
     if job_type is not None:
         job_type = job_type.for_job(envelope.headers)
-    run = Run(job, envelope, job_type or _UNKNOWN)
+    run = Run(job, envelope, job_type or UNKNOWN)
     expires = envelope.expires
     if expires is not None and expires <= now:
         return run, EXPIRED
@@ -105,7 +105,7 @@ def _check_place(job: Job, envelope: Envelope) -> None:
 
 def _undecodable(job: Job, error: CodecError, spread: float) -> tuple[Run, Verdict]:
     wrapper = _wrapper(job)
-    run = Run(job, wrapper, _UNKNOWN)
+    run = Run(job, wrapper, UNKNOWN)
     if isinstance(error, SignatureError):
         return run, unsigned(error, failures=wrapper.failures)
     return run, undecodable(error, failures=wrapper.failures, spread=spread)

@@ -24,7 +24,8 @@ class WorkerSettings:
     when the worker stops. `burst`: stop when nothing is ready. `log_format` is `text` or `json`.
     `isolate` is the command, to be followed by a descriptor's number, that starts a process for
     suspects; without it they run like every other job. After about `max_jobs` jobs, never more, or
-    with more than `max_memory` bytes in use, a process ends and is replaced.
+    with more than `max_memory` bytes in use, a process ends and is replaced. `side`: tell
+    beside the queue who works and what was done.
     """
 
     queues: tuple[str, ...] = ()
@@ -37,6 +38,7 @@ class WorkerSettings:
     isolate: tuple[str, ...] = ()
     max_jobs: int | None = None
     max_memory: int | None = None
+    side: bool = True
 
     def __post_init__(self) -> None:
         for name in ("threads", "async_slots"):

@@ -24,7 +24,7 @@ from pulpo.worker.guardian import Guardian
 from pulpo.worker.journal import Journal
 from pulpo.worker.place import Place
 from pulpo.worker.settings import WorkerParts, WorkerSettings
-from pulpo.worker.stopping import STOPS, StopSignals
+from pulpo.worker.stopping import SHOW, STOPS, StopSignals
 
 __all__ = ["supervise"]
 
@@ -211,6 +211,10 @@ class _Supervisor:
 
     def _heed_signals(self) -> None:
         now = self._clock.monotonic()
+        if self._signals.show:
+            self._signals.show = False
+            for place in self._places:
+                place.tell(SHOW)
         if self._signals.count and not self._stopping:
             self._stop_until = now + self._settings.grace + FAREWELL
             self._journal.say("INFO", "stopping", grace=f"{self._settings.grace:g}s")

@@ -124,6 +124,14 @@ class ThreadPool:
             if (run := slot.run) is not None and run not in self._given_up
         ]
 
+    def at_work(self) -> list[tuple[int, int, Run]]:
+        """Return number, thread and run of each busy slot, given up or not; any thread may ask."""
+        return [
+            (number, slot.ident, run)
+            for number, slot in enumerate(list(self._slots), 1)
+            if (run := slot.run) is not None
+        ]
+
     def interrupt(self, run: Run) -> None:
         """Raise `JobTimeoutError` in the thread of a run, unless pulpo itself is at work there.
 

@@ -307,7 +307,7 @@ def test_a_coroutine_that_was_cut_for_a_doubt_goes_back_when_the_doubt_is_over(
         stage.worker.tick()
     stage.adapter.touch_answer = True
     stage.clock.advance(1)
-    stage.worker._stopped.set()
+    stage.worker.stopped.set()
     stage.tick_until(lambda: stage.endings, "its end")
 
     assert (stage.endings, stage.state(ref.id)) == (["released"], "ready")

@@ -16,6 +16,7 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+from pulpo.adapters.sqlite.schema import STEPS
 from pulpo.message import Message
 from tests.chaos.row import Row
 from tests.chaos.trial import Trial
@@ -31,7 +32,7 @@ _NEXT_WIRE = [
     ("codec.py", "parts[0] != _ENVELOPE", "parts[0] not in (1, _ENVELOPE)"),
 ]
 _NEXT_FILE = [
-    ("adapters/sqlite/schema.py", "_PAUSES, _FACTS),)", "_PAUSES, _FACTS), (_MORE,))"),
+    ("adapters/sqlite/schema.py", "(_SIDE, _SIDE_ENDS),", "(_SIDE, _SIDE_ENDS), (_MORE,),"),
     (
         "adapters/sqlite/schema.py",
         "# The n-th step makes",
@@ -135,9 +136,9 @@ def _change_the_file(trial: Trial) -> None:
     trial.must(before == {"ready": 2, "delayed": 1, "buried": 1}, f"an old file: {before}")
     with place.worker("-q", "default", *_ONE_PROCESS) as old:
         place.wait_for("begun", 3)  # the gated job anew, and the fatal one that is buried
-        trial.must(_version(place) == 1, "the file is of this version")
+        trial.must(_version(place) == len(STEPS), "the file is of this version")
         _publish(place, 1, "--queues=young", **later.environ)
-        trial.must(_version(place) == 2, "the next version has brought it up")
+        trial.must(_version(place) == len(STEPS) + 1, "the next version has brought it up")
         _refused(trial, place)
         # Who had it open goes on: its job ends, and it takes others.
         (place.ledger.folder / "gate").touch()

@@ -1,0 +1,115 @@
+"""`pulpo workers`: who works on the queue, since when, and what each slot runs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict
+
+import click
+
+from pulpo.cli.door import beside
+from pulpo.cli.output import data, for_people, json_line, talk
+from pulpo.cli.target import Target, pass_target, target_options
+from pulpo.duration import as_text
+from pulpo.telling import RunningJob, SeenWorker, read_workers
+
+__all__ = ["workers"]
+
+_ELSEWHERE = (
+    "beside this queue each host and user sees its own workers; for all users of a host, name one "
+    "file with ?side=sqlite:////path in the URL"
+)
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@target_options
+@pass_target
+def workers(target: Target, as_json: bool) -> None:
+    """List the worker processes of the queue, and what each of their slots runs.
+
+    A dead one disappears after 10 s.
+
+    \b
+    pulpo workers
+    pulpo workers --json
+    """
+    with beside(target) as store:
+        seen, is_whole = read_workers(store), store.is_whole
+    if as_json:
+        found = [_as_json(worker) for worker in seen]
+        data(json_line({"workers": found, "complete": is_whole}))
+        return
+    if not seen:
+        talk("no worker is at work" + ("" if is_whole else f"; {_ELSEWHERE}"))
+        return
+    data(_processes(seen))
+    running = [(worker, job) for worker in seen for job in worker.running]
+    if running:
+        data("\n" + _slots(running))
+    _name_stuck(running)
+
+
+def _processes(seen: Sequence[SeenWorker]) -> str:
+    now = time.time()
+    rows = [
+        [
+            worker.host,
+            str(worker.worker),
+            str(worker.pid),
+            as_text(round(max(now - worker.started, 0.0))),
+            "stopping" if worker.is_stopping else "working",
+            f"{worker.busy}",
+            f"{worker.threads}+{worker.async_slots}",
+            ",".join(worker.queues),
+        ]
+        for worker in seen
+    ]
+    heads = ("host", "worker", "process", "for", "state", "busy", "slots", "queues")
+    return for_people(heads, rows, right=" rrr rr")
+
+
+def _slots(running: Iterable[tuple[SeenWorker, RunningJob]]) -> str:
+    rows = [
+        [
+            worker.host,
+            str(worker.pid),
+            job.slot,
+            job.type,
+            job.id,
+            job.queue,
+            str(job.attempt),
+            as_text(_shown(job.seconds)),
+            _remark(job),
+        ]
+        for worker, job in running
+    ]
+    heads = ("host", "process", "slot", "type", "id", "queue", "attempt", "for", "")
+    return for_people(heads, rows, right=" r    rr")
+
+
+def _shown(seconds: float) -> float:
+    return round(seconds, 1) if seconds < 60 else round(seconds)
+
+
+def _remark(job: RunningJob) -> str:
+    if job.is_stuck:
+        return f"stuck: over its {as_text(job.timeout)}"
+    return "alone" if job.alone else ""
+
+
+def _name_stuck(running: Iterable[tuple[SeenWorker, RunningJob]]) -> None:
+    pids = sorted({worker.pid for worker, job in running if job.is_stuck})
+    if pids:
+        talk(f"where a slot is stuck: kill -USR1 {' '.join(map(str, pids))} prints it in the log")
+
+
+def _as_json(worker: SeenWorker) -> dict[str, object]:
+    told = asdict(worker)
+    told["age"] = round(worker.age, 3)
+    told["running"] = [
+        {**asdict(job), "seconds": round(job.seconds, 3), "stuck": job.is_stuck}
+        for job in worker.running
+    ]
+    return told
