@@ -192,3 +192,8 @@ def default_app() -> "Pulpo":
     app = _default.get("app")
     # By setdefault, not under a lock: see `pulpo.connections`.
     return app or _default.setdefault("app", import_module("pulpo.app").Pulpo(decide_later=True))
+
+
+def use_as_default(app: "Pulpo") -> None:
+    """Let another app be the one behind `pulpo.job`; before any module declares a job."""
+    _default["app"] = app

@@ -175,6 +175,22 @@ class QueueAdmin(Protocol):
         """
         ...
 
+    def sample(self) -> Iterator[Sequence[ListedJob]]:
+        """Yield every job of every queue, in small pages, some of which may be empty.
+
+        The first pages come from all over, as far as the engine can see to that: whoever stops
+        early has a sample. Nothing is held from page to page: a job that moves meanwhile may be
+        missed or come twice, one that has been shown may be gone.
+        """
+        ...
+
+    def ahead(self, job: ListedJob) -> tuple[int, int]:
+        """Count the ready jobs that go before a ready one of their queue: at least, and at most.
+
+        The two differ where counting would mean to look at every job.
+        """
+        ...
+
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Make buried or delayed jobs ready now; False for one that is neither, or not there."""
         ...

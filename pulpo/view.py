@@ -33,7 +33,8 @@ class ShownJob:
     `problem` says why no worker runs it, apart from its errors. `due` is seconds until a delayed
     job is ready. `error` is the last failure with its traceback, `earlier` has one line for each
     failure before it. `accepted` is the second since the epoch at which the job was published, by
-    its id; `age` the seconds that the engine knows it for. None where nobody knows.
+    its id; `age` the seconds that the engine knows it for; `expires` a second since the epoch.
+    None where nobody knows.
     """
 
     id: str
@@ -50,6 +51,7 @@ class ShownJob:
     problem: str | None = None
     accepted: float | None = None
     age: float | None = None
+    expires: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the job as values that JSON has."""
@@ -121,6 +123,7 @@ def _decoded(job: ListedJob, envelope: Envelope, story: Envelope, problem: str |
         problem=problem,
         accepted=published_at(job.id),
         age=job.age,
+        expires=envelope.expires,
     )
 
 

@@ -31,6 +31,9 @@ _VERBS = {
     "top": ("pulpo.cli.top", "top", "Watch queues, workers and types."),
     "workers": ("pulpo.cli.workers", "workers", "List who works, and on what."),
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick, delete, move, bury and edit jobs."),
+    "explain": ("pulpo.cli.explain", "explain", "Say why a job is not running."),
+    "replay": ("pulpo.cli.replay", "replay_job", "Run one job here, without the queue."),
+    "check": ("pulpo.cli.check", "check", "Check code before it is deployed."),
     "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
     "relay": ("pulpo.cli.relay", "relay_jobs", "Hand over what a spool has kept."),
@@ -52,6 +55,7 @@ class _LazyVerbs(Verbs):
             for verb in ("list", "show", "kick", "delete", "move", "bury", "edit", "tail")
         },
         "ls": "jobs list",
+        "why": "explain",
         "retry": "jobs kick",
         "put": "publish",
         "enqueue": "publish",

@@ -8,15 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import click
+
 from pulpo import default_app
 from pulpo.app import Pulpo
 from pulpo.cli.door import memory_refusal
 from pulpo.cli.errors import REFUSED
+from pulpo.configuration import find_settings
 from pulpo.errors import LoadError, UsageError
-from pulpo.loading import import_modules, make_folder_importable
+from pulpo.loading import check_module_name, import_modules, make_folder_importable
 from pulpo.worker.settings import WorkerParts
 
-__all__ = ["load_parts"]
+__all__ = ["check_modules", "load_parts"]
+
+
+def check_modules(modules: Sequence[str]) -> None:
+    """Refuse names that no module has, and no name at all where no settings file has handlers."""
+    for name in modules:
+        check_module_name(name)
+    if not modules and not find_settings().handlers:
+        command = click.get_current_context().info_name
+        raise click.UsageError(
+            f"name a module, like 'pulpo {command} shop.tasks', or set [tool.pulpo.handlers]"
+        )
 
 
 def load_parts(modules: Sequence[str], url: str | None) -> WorkerParts:

@@ -7,18 +7,15 @@ import importlib
 import os
 import socket
 import sys
-from collections.abc import Sequence
 from functools import partial
 
 import click
 
 from pulpo.cli.door import shared_url
 from pulpo.cli.errors import FAILED, CommandError
-from pulpo.cli.load import load_parts
+from pulpo.cli.load import check_modules, load_parts
 from pulpo.cli.parameters import ADDRESS, DURATION, QUEUE, SIZE
 from pulpo.cli.target import Target, pass_target, target_options
-from pulpo.configuration import find_settings
-from pulpo.loading import check_module_name
 from pulpo.system import open_standard_streams
 from pulpo.worker.door import listen
 from pulpo.worker.settings import WorkerSettings
@@ -42,15 +39,6 @@ def _share() -> None:
     importlib.import_module("pulpo.function")  # with wrapt, the largest of them
     gc.collect()
     gc.freeze()
-
-
-def _check(modules: Sequence[str]) -> None:
-    for name in modules:
-        check_module_name(name)
-    if not modules and not find_settings().handlers:
-        raise click.UsageError(
-            "name a module, like 'pulpo worker shop.tasks', or set [tool.pulpo.handlers]"
-        )
 
 
 @click.command()
@@ -144,7 +132,7 @@ def worker(
     pulpo worker shop.tasks -q mail --processes 2 --threads 16
     """
     open_standard_streams()
-    _check(modules)
+    check_modules(modules)
     shared_url(target)
     settings = WorkerSettings(
         queues=tuple(dict.fromkeys(queues)),

@@ -37,6 +37,7 @@ from pulpo.contract.order import OrderContract  # noqa: E402
 from pulpo.contract.pauses import PauseContract  # noqa: E402
 from pulpo.contract.publishing import PublishingContract  # noqa: E402
 from pulpo.contract.rewriting import RewritingContract  # noqa: E402
+from pulpo.contract.sampling import SamplingContract  # noqa: E402
 from pulpo.contract.settling import SettlingContract  # noqa: E402
 from pulpo.contract.side import SideContract  # noqa: E402
 from pulpo.contract.stage import Stage  # noqa: E402
@@ -60,6 +61,7 @@ class AdapterContract(
     AdministrationContract,
     ListingContract,
     WalkingContract,
+    SamplingContract,
     ChangingContract,
     EditingContract,
     PauseContract,

@@ -21,7 +21,7 @@ from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin
 from pulpo.adapters.beanstalkd.link import Link
 from pulpo.clock import SystemClock
 from pulpo.errors import QueueError, QueueUnavailableError, UnsupportedError
-from pulpo.job import Job, NewJob, Settlement, Verb
+from pulpo.job import Job, JobState, ListedJob, NewJob, Settlement, Verb
 from pulpo.queue_url import QueueURL
 from tests.lab.wire import Commands, Replies, is_legal
 
@@ -35,6 +35,7 @@ _NEW = NewJob(id="new", type="t", queue="default", body=b"new")
 _ELSEWHERE = NewJob(id="elsewhere", type="t", queue="q", body=b"elsewhere")
 _FIRST = b"RESERVED 7 3\r\nold\r\n"
 _JOB = Job(number=7, body=b"old", queue="default")
+_LISTED = ListedJob(id="7", number=7, queue="q", state=JobState.READY, body=b"old", priority=65_536)
 
 _WORDS = (
     *(b"INSERTED", b"RESERVED", b"DELETED", b"RELEASED", b"BURIED", b"TOUCHED", b"NOT_FOUND"),
@@ -139,6 +140,9 @@ CALLS = [
     FuzzedCall("list", lambda admin: admin.list("q"), operator=True),
     FuzzedCall("list all", lambda admin: admin.list(), operator=True),
     FuzzedCall("peek", lambda admin: admin.peek(["7", "id"]), operator=True),
+    FuzzedCall("walk", lambda admin: list(admin.walk("q")), operator=True),
+    FuzzedCall("sample", lambda admin: list(admin.sample()), operator=True),
+    FuzzedCall("ahead", lambda admin: admin.ahead(_LISTED), operator=True),
     FuzzedCall("kick", lambda admin: admin.kick(["7"]), operator=True),
     FuzzedCall("kick all", lambda admin: admin.kick_all("q"), operator=True),
     FuzzedCall("delete job", lambda admin: admin.delete(["7"]), operator=True),

@@ -7,8 +7,10 @@ these than are counted here for a tenth of it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 
+import greenstalk
 import pytest
 
 from pulpo.adapter import QueueAdapter, QueueAdmin
@@ -81,6 +83,43 @@ def test_a_bulk_kick_on_a_file_is_a_transaction_a_thousand(tmp_path: Path) -> No
     assert reads <= JOBS // PAGE + 3
 
 
+def test_all_of_a_queue_are_kicked_on_beanstalkd_in_few_flights(
+    server: Beanstalkd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = open_engine(server.url)
+    adapter, admin = engine.adapter(), engine.admin()
+    bury_many(adapter)
+    adapter.close()
+    flights, talks = count_round_trips(monkeypatch)
+
+    assert admin.kick_all("mail") == JOBS
+
+    admin.close()
+    # Ever more at once: 1, 2, 4, ... 512, then by the thousand.
+    steps = 10 + JOBS // BATCH
+    assert len(talks) <= steps + 2
+    assert len(flights) <= steps * 2 + JOBS // PAGE + 1
+
+
+def count_round_trips(monkeypatch: pytest.MonkeyPatch) -> tuple[list[int], list[int]]:
+    """Return two lists that grow: with each flight, and with each talk on the control line."""
+    flights: list[int] = []
+    talks: list[int] = []
+    send, talking = Link.send, Control.talking
+
+    def counted(link: Link, commands: Sequence[bytes], awaited: Sequence[Awaited]) -> None:
+        flights.append(len(commands))
+        send(link, commands, awaited)
+
+    def talked(control: Control) -> AbstractContextManager[greenstalk.Client[bytes]]:
+        talks.append(1)
+        return talking(control)
+
+    monkeypatch.setattr(Link, "send", counted)
+    monkeypatch.setattr(Control, "talking", talked)
+    return flights, talks
+
+
 def test_a_bulk_kick_on_beanstalkd_is_a_few_flights_a_thousand(
     server: Beanstalkd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -88,15 +127,7 @@ def test_a_bulk_kick_on_beanstalkd_is_a_few_flights_a_thousand(
     adapter, admin = engine.adapter(), engine.admin()
     bury_many(adapter)
     adapter.close()
-    flights, talks = [], []
-    send, talking = Link.send, Control.talking
-
-    def counted(link: Link, commands: Sequence[bytes], awaited: Sequence[Awaited]) -> None:
-        flights.append(len(commands))
-        send(link, commands, awaited)
-
-    monkeypatch.setattr(Link, "send", counted)
-    monkeypatch.setattr(Control, "talking", lambda control: talks.append(1) or talking(control))
+    flights, talks = count_round_trips(monkeypatch)
 
     kick_many(admin)
 

@@ -20,7 +20,7 @@ from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.beanstalkd.changing import Changes
 from pulpo.adapters.beanstalkd.control import Control
 from pulpo.adapters.beanstalkd.link import Link
-from pulpo.adapters.beanstalkd.walking import PROBE, Walker, pulpo_id
+from pulpo.adapters.beanstalkd.walking import PROBE, Walker
 from pulpo.clock import Clock
 from pulpo.duration import seconds as as_seconds
 from pulpo.errors import (
@@ -51,8 +51,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Admin = TypeVar("Admin", bound="BeanstalkdAdmin")
 
+# How many numbers are asked for at once.
+_WIDEST = 1_000
 # Longer than anybody will wait: shown as a pause without an end.
 _ENDLESS = 1_000_000_000
+# So many ready jobs are looked at one by one, to tell how many of them go before another.
+_FEW = 5_000
 
 
 def _understood(method: Callable[Concatenate[Admin, P], T]) -> Callable[Concatenate[Admin, P], T]:
@@ -146,6 +150,11 @@ class BeanstalkdAdmin:
             count = self._expected(queue, state)
             yield from self._walker.pages(queue, state, count, bodies=bodies)
 
+    def sample(self) -> Iterator[Sequence[ListedJob]]:
+        """Look at all jobs by their numbers, at some from all over first."""
+        with _understanding(self._control):
+            yield from self._walker.sample()
+
     @_understood
     def newest(self, limit: int = 1_000) -> Sequence[ListedJob]:
         """Return what there is of the last numbers; see `pulpo.adapter.QueueAdmin`."""
@@ -165,8 +174,23 @@ class BeanstalkdAdmin:
     @_understood
     def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:
         """Look jobs up: a number directly, a pulpo id by walking."""
-        found = self._find(ids)
+        found = self._walker.find(ids)
         return [found.get(name) for name in ids]
+
+    @_understood
+    def ahead(self, job: ListedJob) -> tuple[int, int]:
+        """Count the ready jobs that go before one, exactly where they are few."""
+        ready = self.stats(job.queue).ready
+        if ready > _FEW:
+            return 0, ready - 1
+        place = (job.priority, job.number)
+        line = (
+            (other.priority, other.number)
+            for page in self.walk(job.queue, JobState.READY, bodies=False)
+            for other in page.jobs
+        )
+        count = sum(other < place for other in line)
+        return count, count
 
     @_understood
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
@@ -175,10 +199,27 @@ class BeanstalkdAdmin:
 
     @_understood
     def kick_all(self, queue: str) -> int:
-        """Kick the buried jobs of a queue by number: `kick` itself would take delayed ones."""
-        check_queue(queue)
-        pages = self.walk(queue, JobState.BURIED, bodies=False)
-        return sum(sum(self._changes.kick([job.number for job in page.jobs])) for page in pages)
+        """Kick the buried jobs of a queue by number: `kick` itself would take delayed ones.
+
+        The first of them is known without a walk, and those that were buried with it have numbers
+        close behind: as long as that is so, more and more are looked at in one flight.
+        """
+        kicked, count, width = 0, self.stats(queue).buried, 1
+        while kicked < count and (first := self._first_buried(queue)) is not None:
+            numbers = self._walker.buried_in(queue, range(first, first + width))
+            kicked += sum(self._changes.kick(numbers))
+            width = min(width * 2, _WIDEST) if 2 * len(numbers) >= width else 1
+        return kicked
+
+    def _first_buried(self, queue: str) -> int | None:
+        with self._control.talking() as client:
+            try:
+                client.use(queue)
+                return client.peek_buried().id
+            except greenstalk.NotFoundError:
+                return None
+            finally:
+                client.use("default")
 
     @_understood
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
@@ -223,22 +264,6 @@ class BeanstalkdAdmin:
         self._control.close()
         self._walker.close()
 
-    def _find(self, ids: Sequence[JobId]) -> dict[JobId, ListedJob]:
-        hits = {}
-        for job in self._walker.peek([int(name) for name in ids if _is_number(name)]):
-            if str(job.number) == pulpo_id(job):
-                hits[str(job.number)] = job
-        missing = {name for name in ids if name not in hits}
-        if missing:
-            for job in self._walker.walk():
-                name = pulpo_id(job)
-                if name in missing:
-                    hits[name] = job
-                    missing.discard(name)
-                    if not missing:
-                        break
-        return {job.id: job for job in self._walker.describe(list(hits.values()))}
-
     def _each(
         self, ids: Sequence[JobId], verb: Callable[[Sequence[int]], Sequence[bool]]
     ) -> Sequence[bool]:
@@ -256,7 +281,3 @@ class BeanstalkdAdmin:
         if state is None:
             return counts.ready + counts.delayed + counts.reserved + counts.buried
         return int(getattr(counts, state.value))
-
-
-def _is_number(id: JobId) -> bool:
-    return id.isdigit() and id.isascii() and len(id) < 19

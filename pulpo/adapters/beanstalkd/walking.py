@@ -1,13 +1,14 @@
 """Finding jobs on beanstalkd, which cannot be listed or searched: by walking through its numbers.
 
-Numbers are given in rising order, so the jobs that exist lie between 1 and the newest number. Both
-ends are walked in turn, in pipelined flights, until as many jobs were seen as the server counts:
-what is new lies at one end, what was left behind at the other. Only looks: nothing is reserved.
+Numbers are given in rising order, so the jobs that exist lie between 1 and the newest number. They
+are walked in pipelined peeks until as many jobs were seen as the server counts: to find one from
+both ends in turn, since what is new lies at one and what was left behind at the other; for a sample
+from all over. Only looks: nothing is reserved.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 
@@ -20,13 +21,16 @@ from pulpo.adapters.beanstalkd.looking import unclean
 from pulpo.clock import Clock
 from pulpo.codec import Codec
 from pulpo.errors import CodecError, QueueError, QueueUnavailableError
-from pulpo.job import JobState, ListedJob, Page, Sighting
+from pulpo.job import JobId, JobState, ListedJob, Page, Sighting
+from pulpo.spread import spread
 
 __all__ = ["PROBE", "Found", "Walker", "pulpo_id"]
 
 # A queue of our own, for drawing numbers; nobody reserves from it.
 PROBE = "pulpo.probe"
 _WINDOW = 250
+# A sample is taken from so many numbers for each job: older ones are nearly all gone.
+_SPARSEST = 16
 # In these states the last reservation was ended by no verb that the counters know.
 _HELD = (JobState.RESERVED, JobState.BURIED)
 _REPLY_TIMEOUT = 10.0
@@ -51,17 +55,38 @@ class Walker:
         self._clock = clock
         self._link: Link | None = None
         self._closed = False
+        # The newest number, and for which server and count of all its jobs it is that.
+        self._newest = 0
+        self._drawn_at = ("", -1)
 
     def walk(self) -> Iterator[Found]:
         """Yield every job, from the newest and the oldest number in turn."""
         count, newest = self._extent()
-        seen = 0
-        for numbers in _windows(newest):
-            for found in self.peek(numbers):
-                seen += 1
-                yield found
-            if seen >= count:
-                return
+        for page in self._peeked(_from_both_ends(1, newest), count):
+            yield from page
+
+    def sample(self) -> Iterator[list[ListedJob]]:
+        """Yield every job, in pages, the first of which come from all over."""
+        count, newest = self._extent()
+        for page in self._peeked(_from_all_over(newest, count), count):
+            yield self.describe(page)
+
+    def find(self, ids: Sequence[JobId]) -> dict[JobId, ListedJob]:
+        """Look jobs up: a number directly, a pulpo id by walking."""
+        hits = {}
+        for job in self.peek([int(name) for name in ids if _is_number(name)]):
+            if str(job.number) == pulpo_id(job):
+                hits[str(job.number)] = job
+        missing = {name for name in ids if name not in hits}
+        if missing:
+            for job in self.walk():
+                name = pulpo_id(job)
+                if name in missing:
+                    hits[name] = job
+                    missing.discard(name)
+                    if not missing:
+                        break
+        return {job.id: job for job in self.describe(list(hits.values()))}
 
     def pages(
         self, queue: str | None, state: JobState | None, count: int | None, *, bodies: bool
@@ -73,7 +98,7 @@ class Walker:
         everything, newest = self._extent(state)
         left = everything if count is None else count
         seen = 0
-        for numbers in _windows(newest) if left else ():
+        for numbers in _from_both_ends(1, newest) if left else ():
             stats = self._stats(numbers)
             seen += len(stats)
             wanted = {
@@ -92,15 +117,28 @@ class Walker:
         """Return what there is of the last so many numbers, the newest first."""
         _, newest = self._extent()
         numbers = range(newest, max(newest - limit, 0), -1)
-        return [job for job in self.describe(self.peek(numbers)) if job.queue != PROBE]
+        return self.describe(self.peek(numbers))
 
     def _extent(self, state: JobState | None = None) -> tuple[int, int]:
         """Return how many jobs the server has, in a state or all, and the newest number."""
         with self._control.talking() as client:
-            stats = dict(client.stats())
-            newest = _newest(client, int(str(stats["total-jobs"])))
+            stats = {name: str(value) for name, value in client.stats().items()}
+            # Who looks again and again writes nothing, as long as nobody puts anything.
+            server, total = stats.get("id", ""), int(stats["total-jobs"])
+            if (server, total) != self._drawn_at:
+                self._newest, drawn = _newest(client, total)
+                self._drawn_at = (server, total + drawn)
         states = JobState if state is None else (state,)
-        return sum(int(str(stats[f"current-jobs-{each.value}"])) for each in states), newest
+        return sum(int(stats[f"current-jobs-{each.value}"]) for each in states), self._newest
+
+    def _peeked(self, windows: Iterable[Sequence[int]], count: int) -> Iterator[list[Found]]:
+        seen = 0
+        for numbers in windows:
+            if seen >= count:
+                break
+            found = self.peek(numbers)
+            seen += len(found)
+            yield found
 
     def peek(self, numbers: Sequence[int]) -> list[Found]:
         """Look at jobs by number; those that are not there are left out."""
@@ -116,9 +154,13 @@ class Walker:
         return found
 
     def describe(self, jobs: Sequence[Found]) -> list[ListedJob]:
-        """Add queue, state, priority and times to jobs; those that are gone are left out."""
+        """Add queue, state, priority and times to jobs; leaves out our own, and those gone."""
         stats = self._stats([job.number for job in jobs])
-        return [listed(job, stats[job.number]) for job in jobs if job.number in stats]
+        return [
+            listed(job, stats[job.number])
+            for job in jobs
+            if job.number in stats and stats[job.number]["tube"] != PROBE
+        ]
 
     def look(self, jobs: Sequence[Sighting]) -> list[ListedJob | None]:
         """Look once more at jobs that were seen; None for one that is gone."""
@@ -132,6 +174,14 @@ class Walker:
     def states(self, numbers: Sequence[int]) -> dict[int, JobState]:
         """Return the states of jobs by number; those that are gone are left out."""
         return {number: JobState(found["state"]) for number, found in self._stats(numbers).items()}
+
+    def buried_in(self, queue: str, numbers: Sequence[int]) -> list[int]:
+        """Return which of these numbers are buried jobs of a queue."""
+        return [
+            number
+            for number, found in self._stats(numbers).items()
+            if found["tube"] == queue and found["state"] == JobState.BURIED.value
+        ]
 
     def _stats(self, numbers: Sequence[int]) -> dict[int, dict[str, str]]:
         stats = {}
@@ -191,22 +241,35 @@ class Walker:
         return replies
 
 
-def _windows(newest: int) -> Iterator[range]:
-    """Yield all numbers up to the newest, from both ends in turn."""
-    low, high, from_top = 1, newest, True
+def _from_both_ends(low: int, high: int) -> Iterator[Sequence[int]]:
+    from_top = True
     while low <= high:
         if from_top:
-            numbers = range(high, max(low, high - _WINDOW + 1) - 1, -1)
-            high = numbers[-1] - 1
+            yield range(high, max(low, high - _WINDOW + 1) - 1, -1)
+            high -= _WINDOW
         else:
-            numbers = range(low, min(high, low + _WINDOW - 1) + 1)
-            low = numbers[-1] + 1
+            yield range(low, min(high, low + _WINDOW - 1) + 1)
+            low += _WINDOW
         from_top = not from_top
-        yield numbers
 
 
-def _newest(client: greenstalk.Client[bytes], total: int) -> int:
-    """Return the newest number, by drawing the next one for a job that never runs."""
+def _from_all_over(newest: int, count: int) -> Iterator[Sequence[int]]:
+    low = max(1, newest - _SPARSEST * count + 1)
+    for place in spread(-(-(newest - low + 1) // _WINDOW)):
+        start = low + place * _WINDOW
+        yield range(start, min(newest, start + _WINDOW - 1) + 1)
+    yield from _from_both_ends(1, low - 1)
+
+
+def _is_number(id: JobId) -> bool:
+    return id.isdigit() and id.isascii() and len(id) < 19
+
+
+def _newest(client: greenstalk.Client[bytes], total: int) -> tuple[int, int]:
+    """Return the newest number, by drawing the next one for a job that never runs.
+
+    And how many jobs were put for that.
+    """
     try:
         client.use(PROBE)
         number = client.put(b"", commands.LONGEST, 2**31, 1)
@@ -214,8 +277,8 @@ def _newest(client: greenstalk.Client[bytes], total: int) -> int:
         client.use("default")
     except (greenstalk.DrainingError, greenstalk.OutOfMemoryError):
         # It takes no job now: numbers since its start, and a good deal more from before.
-        return total + 100_000
-    return number - 1
+        return total + 100_000, 0
+    return number, 1
 
 
 def pulpo_id(job: Found) -> str:

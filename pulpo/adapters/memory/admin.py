@@ -8,6 +8,7 @@ from itertools import islice
 
 from pulpo.adapters.memory.changing import carry_out, replace
 from pulpo.adapters.memory.line import Entry
+from pulpo.adapters.memory.looking import place, sample, shown, walk
 from pulpo.adapters.memory.store import Queue, Store
 from pulpo.duration import seconds as as_seconds
 from pulpo.errors import QueueError, UsageError
@@ -26,9 +27,6 @@ from pulpo.job import (
 )
 
 __all__ = ["MemoryAdmin"]
-
-_PAGE = 250
-_RANK = {JobState.RESERVED: 0, JobState.READY: 1, JobState.DELAYED: 2, JobState.BURIED: 3}
 
 
 class MemoryAdmin:
@@ -73,12 +71,12 @@ class MemoryAdmin:
         with self._store.lock:
             self._store.tick()
             found = [
-                (self._place(entry), entry)
+                (place(self._store, entry), entry)
                 for entry in self._store.entries.values()
                 if queue in (None, entry.job.queue) and state in (None, entry.state)
             ]
-            first = sorted(found, key=lambda item: item[0])[:limit]
-            return [self._listed(entry) for _, entry in first]
+            found.sort(key=lambda item: item[0])
+            return [shown(self._store, entry) for _, entry in found[:limit]]
 
     def walk(
         self,
@@ -91,26 +89,18 @@ class MemoryAdmin:
         """Look at all jobs, a page at a time; see `pulpo.adapter.QueueAdmin`."""
         if queue is not None:
             check_queue(queue)
-        with self._store.lock:
-            numbers = list(self._store.entries)
-        for start in range(0, len(numbers), _PAGE):
-            with self._store.lock:
-                self._store.tick()
-                jobs = [
-                    self._listed(entry)
-                    for entry in map(self._store.entries.get, numbers[start : start + _PAGE])
-                    if entry is not None
-                    and queue in (None, entry.job.queue)
-                    and state in (None, entry.state)
-                ]
-            yield Page(jobs, min(start + _PAGE, len(numbers)))
+        return walk(self._store, queue, state)
+
+    def sample(self) -> Iterator[Sequence[ListedJob]]:
+        """Yield every job, in pages."""
+        return sample(self._store)
 
     def newest(self, limit: int = 1_000) -> Sequence[ListedJob]:
         """Return the last jobs that were put; see `pulpo.adapter.QueueAdmin`."""
         with self._store.lock:
             self._store.tick()
             last = islice(reversed(self._store.entries.values()), limit)
-            return [self._listed(entry) for entry in last]
+            return [shown(self._store, entry) for entry in last]
 
     def look(self, jobs: Sequence[Sighting]) -> Sequence[ListedJob | None]:
         """Look at jobs once more."""
@@ -118,7 +108,7 @@ class MemoryAdmin:
             self._store.tick()
             found = [self._store.entries.get(job.number) for job in jobs]
             return [
-                self._listed(entry) if entry is not None and entry.job.id == job.id else None
+                shown(self._store, entry) if entry is not None and entry.job.id == job.id else None
                 for job, entry in zip(jobs, found, strict=True)
             ]
 
@@ -134,7 +124,14 @@ class MemoryAdmin:
         with self._store.lock:
             self._store.tick()
             found = [self._store.find(each) for each in ids]
-            return [self._listed(entries[0]) if entries else None for entries in found]
+            return [shown(self._store, entries[0]) if entries else None for entries in found]
+
+    def ahead(self, job: ListedJob) -> tuple[int, int]:
+        """Count the ready jobs that go before one, exactly."""
+        line = self.list(job.queue, JobState.READY, limit=len(self._store.entries))
+        before = (job.priority, job.number)
+        count = sum((other.priority, other.number) < before for other in line)
+        return count, count
 
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Make buried or delayed jobs ready."""
@@ -208,26 +205,3 @@ class MemoryAdmin:
 
     def _pause_left(self, queue: Queue) -> float:
         return queue.paused_until - self._store.clock.monotonic()
-
-    def _due(self, entry: Entry) -> float:
-        if entry.state is not JobState.DELAYED:
-            return 0.0
-        clock, at = self._store.clock, entry.job.at
-        ends = (entry.due - clock.monotonic(), at - clock.wall() if at is not None else 0.0)
-        return max(0.0, *ends)
-
-    def _place(self, entry: Entry) -> tuple[int, float, int, int]:
-        return (_RANK[entry.state], self._due(entry), entry.job.priority, entry.number)
-
-    def _listed(self, entry: Entry) -> ListedJob:
-        return ListedJob(
-            id=entry.job.id,
-            number=entry.number,
-            queue=entry.job.queue,
-            state=entry.state,
-            body=entry.job.body,
-            priority=entry.job.priority,
-            due=self._due(entry),
-            ttr=entry.job.ttr,
-            crashes=entry.crashes,
-        )

@@ -10,6 +10,7 @@ from pulpo.adapters.sqlite import census
 from pulpo.adapters.sqlite.changing import KICKED, carry_out, make_ready, rewrite
 from pulpo.adapters.sqlite.database import Database, Ready
 from pulpo.adapters.sqlite.rows import Moment, State, check_jobs, too_big
+from pulpo.adapters.sqlite.sampling import sample
 from pulpo.adapters.sqlite.troubles import translated
 from pulpo.adapters.sqlite.upkeep import Upkeep
 from pulpo.adapters.sqlite.walking import Narrow, newest, seen_again, walk
@@ -107,6 +108,15 @@ class SQLiteAdmin:
     def look(self, jobs: Sequence[Sighting]) -> Sequence[ListedJob | None]:
         """Look once more at jobs that were seen."""
         return self._look_with_dead(lambda *at: seen_again(*at, jobs=jobs))
+
+    def sample(self) -> Iterator[Sequence[ListedJob]]:
+        """Yield every job, in pages; no lock and no transaction is kept from page to page."""
+        return sample(self._look_with_dead)
+
+    def ahead(self, job: ListedJob) -> tuple[int, int]:
+        """Count the ready jobs that go before one, exactly."""
+        count = self._look(lambda connection, _: census.ahead(connection, job))
+        return count, count
 
     # Changing
 

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Sequence
 from pulpo.adapters.sqlite.rows import Moment, State
 from pulpo.job import JobId, JobState, ListedJob, QueueStats
 
-__all__ = ["SEEN", "Seen", "listed", "peeked", "queues", "shown", "stats"]
+__all__ = ["SEEN", "Seen", "ahead", "listed", "peeked", "queues", "shown", "stats"]
 
 # A walk from name to name through the index, not over all jobs.
 _QUEUES = """
@@ -54,6 +54,9 @@ ORDER BY moment, number LIMIT ?4
 _LIST_DUE = f"""
 SELECT {SEEN} FROM jobs WHERE state = ?1 AND moment <= ?2 AND (?3 IS NULL OR queue = ?3)
 ORDER BY priority, number LIMIT ?4
+"""
+_AHEAD = """
+SELECT count(*) FROM jobs WHERE state = 0 AND queue = ? AND (priority, number) < (?, ?)
 """
 _EVER, _ALL = float("inf"), -1
 _ORDER = (JobState.READY, JobState.DELAYED, JobState.RESERVED, JobState.BURIED)
@@ -121,6 +124,12 @@ def listed(
         right = [job for job in seen if job.state is wanted]
         jobs += sorted(right, key=_place)[: limit - len(jobs)]
     return jobs
+
+
+def ahead(connection: sqlite3.Connection, job: ListedJob) -> int:
+    """Count the ready jobs that go before one; by the index alone."""
+    place = (job.queue, job.priority, job.number)
+    return int(connection.execute(_AHEAD, place).fetchone()[0])
 
 
 def _rows(

@@ -17,7 +17,7 @@ from pulpo.adapters.sqlite.rows import Moment, State
 from pulpo.envelope import UNDECODABLE
 from pulpo.job import JobState, ListedJob, Page, Sighting
 
-__all__ = ["Narrow", "newest", "seen_again", "walk"]
+__all__ = ["PAGE", "Look", "Narrow", "newest", "seen_again", "walk"]
 
 T = TypeVar("T")
 
@@ -30,7 +30,8 @@ class Look(Protocol):
         ...
 
 
-_PAGE = 250
+# Each page is a transaction: a long walk keeps SQLite from nothing.
+PAGE = 250
 # Bytes that were put aside travel in a wrapper, of a type of its own.
 _OF_TYPE = f"(?1 IS NULL OR type IN (?1, '{UNDECODABLE}'))"
 # Two steps each, since SQLite compares no row number in a row of values by its index: first the
@@ -50,7 +51,7 @@ _READY_PAGE = _TWO_STEPS.format(
     behind="priority > ?5",
     of_type=_OF_TYPE,
     order="priority",
-    page=_PAGE,
+    page=PAGE,
 )
 _LATER_PAGE = _TWO_STEPS.format(
     seen=SEEN,
@@ -59,7 +60,7 @@ _LATER_PAGE = _TWO_STEPS.format(
     behind="(moment, queue, owner) > (?5, ?6, ?7)",
     of_type=_OF_TYPE,
     order="moment, queue, owner",
-    page=_PAGE,
+    page=PAGE,
 )
 _NEWEST = f"""
 SELECT {SEEN} FROM jobs WHERE number > (SELECT max(number) FROM jobs) - ? ORDER BY number DESC
@@ -124,7 +125,7 @@ def _pages(
     while True:
         rows, jobs = look(partial(_page, statement=statement, parameters=(*parameters, *place)))
         yield jobs
-        if len(rows) < _PAGE:
+        if len(rows) < PAGE:
             return
         place = place_of(rows[-1])
 

@@ -1,0 +1,87 @@
+"""`pulpo explain`: gathers what is known of a job; the reasons are `pulpo.explaining`'s."""
+
+from __future__ import annotations
+
+import click
+
+from pulpo.adapter import Engine, QueueAdmin
+from pulpo.adapters.spool.engine import spool_of
+from pulpo.cli.door import administered, codec
+from pulpo.cli.errors import DONE, NOT_FOUND
+from pulpo.cli.output import data, escape, json_line, talk
+from pulpo.cli.parameters import ID
+from pulpo.cli.side_data import live_workers, rate_of
+from pulpo.cli.spool import in_spool, sentence_of
+from pulpo.cli.target import Target, pass_target, target_options
+from pulpo.clock import SystemClock
+from pulpo.codec import Codec
+from pulpo.explaining import Explanation, Facts, JobFacts
+from pulpo.explaining import explain as explained
+from pulpo.job import JobState, ListedJob
+from pulpo.view import show
+from pulpo.worker.story import as_line
+
+__all__ = ["explain"]
+
+
+@click.command()
+@click.argument("id", type=ID)
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@target_options
+@pass_target
+def explain(target: Target, id: str, as_json: bool) -> int:
+    """Say why a job is not running, and what to do about it.
+
+    \b
+    pulpo explain 0198c0de-7a11-7b0b-8123-6c6f73746a6f
+    """
+    keys = codec()
+    with administered(target) as (admin, engine):
+        answer = explained(id, _facts(id, admin, engine, keys))
+    data(json_line(answer.as_json()) if as_json else _for_people(answer))
+    spool = spool_of(engine)
+    if answer.state is None and spool is not None:
+        # It may not have left this host yet: a spool is no queue, and its jobs are not looked up.
+        kept = in_spool(spool)
+        if kept is not None and kept.jobs:
+            talk(f"it may be one that waits to be relayed: {sentence_of(kept, spool)}")
+    return NOT_FOUND if answer.state is None else DONE
+
+
+def _facts(id: str, admin: QueueAdmin, engine: Engine, keys: Codec) -> Facts:
+    (found,) = admin.peek([id])
+    now = SystemClock().wall()
+    if found is None:
+        return Facts(now=now, job=None)
+    return Facts(
+        now=now,
+        job=_job_facts(found, keys),
+        stats=admin.stats(found.queue),
+        ahead=admin.ahead(found) if found.state is JobState.READY else None,
+        workers=live_workers(engine),
+        rate=rate_of(engine, found.queue),
+    )
+
+
+def _job_facts(found: ListedJob, keys: Codec) -> JobFacts:
+    shown = show(found, keys)
+    return JobFacts(
+        id=found.id,
+        queue=found.queue,
+        state=found.state,
+        type=shown.type,
+        failures=shown.attempt - 1,
+        due=found.due,
+        expires=shown.expires,
+        error=as_line(shown.error) if shown.error else None,
+        problem=shown.problem,
+    )
+
+
+def _for_people(answer: Explanation) -> str:
+    state = "not here" if answer.state is None else answer.state.value
+    lines = [f"{escape(answer.id)} is {state}"]
+    for reason in answer.reasons:
+        lines.append(f"{reason.code.value:<13} {escape(reason.text)}")
+        lines.append(f"{'':13} do: {escape(reason.hint)}")
+    return "\n".join(lines)

@@ -1,0 +1,273 @@
+"""Why a job is not running, in words, from facts that somebody else has gathered.
+
+Pure: no queue, no clock, no bytes. Who asks says what is known; what is not known is not guessed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from pulpo.duration import as_text
+from pulpo.job import JobId, JobState, QueueStats
+
+__all__ = ["Code", "Explanation", "Facts", "JobFacts", "LiveWorker", "Reason", "Slot", "explain"]
+
+
+class Code(Enum):
+    """Why a job is not running, in one word."""
+
+    RUNNING = "running"
+    DELAYED = "delayed"
+    RETRYING = "retrying"
+    PAUSED = "paused"
+    BEHIND = "behind"
+    NO_WORKER = "no_worker"
+    UNKNOWN_TYPE = "unknown_type"
+    BURIED = "buried"
+    EXPIRED = "expired"
+    NOT_FOUND = "not_found"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobFacts:
+    """What is known of a job.
+
+    `type` is None where its bytes are no job. `due` is seconds until a delayed one is ready,
+    `expires` a second since the epoch. `error` is its last failure in one line, `problem` why no
+    worker would run it as it is.
+    """
+
+    id: JobId
+    queue: str
+    state: JobState
+    type: str | None
+    failures: int = 0
+    due: float = 0.0
+    expires: float | None = None
+    error: str | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slot:
+    """What one slot of a worker runs, and since which second of the epoch."""
+
+    job: JobId
+    type: str
+    since: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveWorker:
+    """A worker that lives: which queues it serves, which types it knows, what it runs now."""
+
+    name: str
+    host: str
+    pid: int
+    queues: frozenset[str]
+    types: frozenset[str]
+    slots: tuple[Slot, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facts:
+    """What is known at one moment, `now` in seconds since the epoch.
+
+    `job` is None where nobody has it. `ahead` is how many ready jobs of its queue go first: at
+    least, at most. `workers` is None where it is not known who lives, which is not the same as
+    nobody. `rate` is how many jobs of the queue are done a second, over the last minutes.
+    """
+
+    now: float
+    job: JobFacts | None
+    stats: QueueStats | None = None
+    ahead: tuple[int, int] | None = None
+    workers: Sequence[LiveWorker] | None = None
+    rate: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One reason: a code for programs, a sentence for people, and what to do about it."""
+
+    code: Code
+    text: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a job is not running: all reasons that hold, the most decisive first.
+
+    `state` is None where nobody has the job.
+    """
+
+    id: JobId
+    state: JobState | None
+    reasons: tuple[Reason, ...]
+
+    def as_json(self) -> dict[str, object]:
+        """Return it as values that JSON has."""
+        return {
+            "id": self.id,
+            "state": None if self.state is None else self.state.value,
+            "reasons": [
+                {"code": reason.code.value, "text": reason.text, "hint": reason.hint}
+                for reason in self.reasons
+            ],
+        }
+
+
+def explain(id: JobId, facts: Facts) -> Explanation:
+    """Return every reason why a job is not running, or that it is."""
+    job = facts.job
+    if job is None:
+        return Explanation(id, None, (_NOBODY_HAS_IT,))
+    return Explanation(id, job.state, tuple(_BY_STATE[job.state](job, facts)))
+
+
+_NOBODY_HAS_IT = Reason(
+    Code.NOT_FOUND,
+    "no queue here has this job: it is done, expired, cancelled or deleted, or it never came",
+    "see that id and --url are right; a worker's log has one line for each outcome",
+)
+
+
+def _of_reserved(job: JobFacts, facts: Facts) -> Iterator[Reason]:
+    held = "a worker has it"
+    for worker in facts.workers or ():
+        for slot in worker.slots:
+            if slot.job == job.id:
+                where = f"worker {worker.name!r} (pid {worker.pid} on {worker.host})"
+                held = f"{where} has been running it for {_length(facts.now - slot.since)}"
+    yield Reason(
+        Code.RUNNING,
+        f"{held}; this is attempt {job.failures + 1}",
+        "wait for its end; a run that is longer than the timeout of its type is ended",
+    )
+
+
+def _of_buried(job: JobFacts, facts: Facts) -> Iterator[Reason]:
+    why = job.error or job.problem or "without a word"
+    after = f" after {_count(job.failures, 'failure')}" if job.failures else ""
+    yield Reason(
+        Code.BURIED,
+        f"it is put aside{after}: {why}",
+        f"see all of it with `pulpo jobs show {job.id}`, try it here with `pulpo replay {job.id} "
+        f"MODULE`, mend the cause, then `pulpo jobs kick {job.id}` for one more run",
+    )
+    yield from _expired(job, facts, "a kick would only delete it")
+
+
+def _of_delayed(job: JobFacts, facts: Facts) -> Iterator[Reason]:
+    yield from _expired(job, facts, "it is not run when its time comes")
+    when = f"in {_length(job.due)}, at {_moment(facts.now + job.due)}"
+    now = f"`pulpo jobs kick {job.id}` makes it ready now"
+    aside = f"; {job.problem}" if job.problem else ""
+    if job.failures:
+        told = job.error or job.problem or "without a word"
+        yield Reason(
+            Code.RETRYING,
+            f"attempt {job.failures} has failed: {told}; attempt {job.failures + 1} comes {when}",
+            f"`pulpo jobs show {job.id}` has the traceback; {now}",
+        )
+    else:
+        hint = now
+        if job.problem:
+            hint = "start a worker whose code fits it: `pulpo check MODULE --live` tells which does"
+        yield Reason(Code.DELAYED, f"it is not to run before its time: {when}{aside}", hint)
+    yield from _hindrances(job, facts)
+
+
+def _of_ready(job: JobFacts, facts: Facts) -> Iterator[Reason]:
+    found = [
+        *_expired(job, facts, "the next worker that takes it deletes it unrun"),
+        *_hindrances(job, facts),
+    ]
+    yield from found
+    if not found or (facts.ahead is not None and facts.ahead[1]):
+        yield _behind(job, facts)
+
+
+def _expired(job: JobFacts, facts: Facts, then: str) -> Iterator[Reason]:
+    if job.expires is None or job.expires > facts.now + job.due:
+        return
+    moment, now = _moment(job.expires), facts.now
+    said = "expired" if job.expires <= now else "expires before it is due,"
+    yield Reason(
+        Code.EXPIRED,
+        f"it {said} at {moment}: {then}",
+        "publish it again, with a later `expires`, if it is still wanted",
+    )
+
+
+def _hindrances(job: JobFacts, facts: Facts) -> Iterator[Reason]:
+    """Yield what keeps every ready job like this one from being run."""
+    stats = facts.stats
+    if stats is not None and stats.paused:
+        left = stats.pause_left
+        end = "until somebody resumes it" if left is None else f"for another {_length(left)}"
+        yield Reason(
+            Code.PAUSED,
+            f"queue {job.queue!r} is paused {end}",
+            f"`pulpo resume {job.queue}` ends the pause",
+        )
+    if facts.workers is None:
+        return
+    serving = [worker for worker in facts.workers if job.queue in worker.queues]
+    if not serving:
+        yield Reason(
+            Code.NO_WORKER,
+            f"no worker serves queue {job.queue!r}; {_count(len(facts.workers), 'worker')} in all",
+            f"start one: `pulpo worker MODULE... -q {job.queue}`",
+        )
+    elif job.type is not None and not any(job.type in worker.types for worker in serving):
+        one = len(serving) == 1
+        yield Reason(
+            Code.UNKNOWN_TYPE,
+            f"{_count(len(serving), 'worker')} {'serves' if one else 'serve'} queue {job.queue!r}, "
+            f"and {'it does not know' if one else 'none knows'} job type {job.type!r}",
+            "start a worker whose code knows it, or give the type that it is called now this name "
+            "among its aliases; after a day of tries it is buried",
+        )
+
+
+def _behind(job: JobFacts, facts: Facts) -> Reason:
+    least, most = facts.ahead or (0, 0)
+    if most == 0:
+        text = "it is ready, and no other job of its queue goes first"
+        hint = f"if it stays so, start a worker: `pulpo worker MODULE... -q {job.queue}`"
+    else:
+        how_many = _count(most, "job") if least == most else f"up to {_count(most, 'job')}"
+        text = f"{how_many} of its queue {'goes' if most == 1 else 'go'} first"
+        hint = "start more workers, or publish what is urgent with a lower priority number"
+    if facts.rate:
+        text += f"; at the current rate it begins in about {_length((most + 1) / facts.rate)}"
+    if job.problem:
+        text += f"; {job.problem}"
+    return Reason(Code.BEHIND, text, hint)
+
+
+def _count(number: int, word: str) -> str:
+    return f"{number:,} {word}" if number == 1 else f"{number:,} {word}s"
+
+
+def _length(seconds: float) -> str:
+    return as_text(max(float(round(seconds)), 0.0) if seconds >= 1 else max(seconds, 0.0))
+
+
+def _moment(second: float) -> str:
+    # A delay may be longer than dates go.
+    bounded = min(max(second, 0.0), 253_402_300_799.0)
+    return datetime.fromtimestamp(bounded, UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+
+
+_BY_STATE = {
+    JobState.READY: _of_ready,
+    JobState.DELAYED: _of_delayed,
+    JobState.RESERVED: _of_reserved,
+    JobState.BURIED: _of_buried,
+}
