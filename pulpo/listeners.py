@@ -18,10 +18,9 @@ from pulpo.errors import WrongTypeError
 from pulpo.events import Event, check_event
 
 if TYPE_CHECKING:
-    import logging
+    from logging import Logger
 
 __all__ = ["Listener", "Listeners"]
-
 
 # Any: what a listener returns is dropped.
 Listener: TypeAlias = Callable[[Event], Any]
@@ -65,12 +64,14 @@ class Listeners:
         What a listener itself publishes is no event, or one that publishes would never end.
         """
         line = self._line()
-        if line.is_mine():
+        if line is None:
+            self._drop("there is no thread for listeners")
+        elif line.is_mine():
             return
-        if len(line.waiting) >= MOST_WAITING:
-            self._drop()
-            return
-        line.put(event)
+        elif len(line.waiting) >= MOST_WAITING:
+            self._drop(f"the listeners are too slow: {MOST_WAITING} events wait for them")
+        else:
+            line.put(event)
 
     def flush(self, timeout: float) -> bool:
         """Wait until everything told so far was delivered; False after so many seconds."""
@@ -81,34 +82,42 @@ class Listeners:
         line.put(delivered)
         return delivered.wait(timeout)
 
-    def _drop(self) -> None:
+    def _drop(self, reason: str) -> None:
         self.dropped += 1
         if self.dropped == 1:
-            told = "the listeners are too slow: %d events wait for them, and more are dropped"
-            _logger().warning(told, MOST_WAITING)
+            _logger().warning("events are dropped: %s", reason)
 
-    def _line(self) -> _Line:
+    def _line(self) -> _Line | None:
         # One for each process: a fork copies the line, but not the thread that works it off.
         pid = os.getpid()
         line = self._lines.get(pid)
         if line is None:
             mine = _Line(self._deliver)
             line = self._lines.setdefault(pid, mine)
-            if line is mine:
-                line.thread.start()
-                atexit.register(self._at_exit)
+            if line is mine and not self._starts(line):
+                # The program is at its end, or the system is: the next event may find it better.
+                del self._lines[pid]
+                return None
         return line
+
+    def _starts(self, line: _Line) -> bool:
+        try:
+            line.thread.start()
+        except RuntimeError:
+            return False
+        atexit.register(self._at_exit)
+        return True
 
     def _at_exit(self) -> None:
         self.flush(_AT_EXIT)
         if self.dropped:
-            _logger().warning("%d events were dropped: the listeners were too slow", self.dropped)
+            _logger().warning("%d events were dropped", self.dropped)
 
     def _deliver(self, event: Event) -> None:
         for function in self.functions.get(event.name, ()):
             try:
                 function(event)
-            except BaseException:  # noqa: BLE001  # foreign code; the next one is told all the same
+            except BaseException:  # noqa: BLE001  # foreign code; the next event is told as well
                 told = "a listener failed at %r of job %s of type %r: %r"
                 _logger().exception(told, event.name, event.id, event.type, function)
 
@@ -145,7 +154,7 @@ class _Line:
                 event.set()
 
 
-def _logger() -> logging.Logger:
+def _logger() -> Logger:
     import logging  # noqa: PLC0415  # costs every producer three milliseconds
 
     return logging.getLogger(__name__)

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
 
 __all__ = ["SIDES", "Chains", "Middleware", "Outbound", "check_side", "wrapped", "wrapped_async"]
 
-
 SIDES = ("publish", "run")
 
 # Any: what is given to it and sent into it depends on the side, and is the user's to annotate.

@@ -18,6 +18,7 @@ from pulpo.message import check_headers, check_moment
 from pulpo.size import size_in_bytes
 
 __all__ = [
+    "ADDRESS",
     "DURATION",
     "HEADER",
     "ID",
@@ -75,6 +76,13 @@ def _size(text: str) -> int:
     return size_in_bytes(text, "it")
 
 
+def _address(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not port.isascii() or not port.isdigit() or int(port) > 65_535 or (colon and not host):
+        raise UsageError(f"it must be like '9100' or '0.0.0.0:9100': {text!r}")
+    return host.removeprefix("[").removesuffix("]") or "127.0.0.1", int(port)
+
+
 def _header(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
@@ -83,6 +91,7 @@ def _header(text: str) -> tuple[str, str]:
     return name, value
 
 
+ADDRESS = checked(_address)
 DURATION = checked(_duration)
 PERIOD = checked(_period)
 MOMENT = checked(_moment)

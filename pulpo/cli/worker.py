@@ -5,16 +5,19 @@ from __future__ import annotations
 import gc
 import importlib
 import os
+import socket
 import sys
 from functools import partial
 
 import click
 
 from pulpo.cli.door import shared_url
+from pulpo.cli.errors import FAILED, CommandError
 from pulpo.cli.load import check_modules, load_parts
-from pulpo.cli.parameters import DURATION, QUEUE, SIZE
+from pulpo.cli.parameters import ADDRESS, DURATION, QUEUE, SIZE
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.system import open_standard_streams
+from pulpo.worker.door import listen
 from pulpo.worker.settings import WorkerSettings
 from pulpo.worker.supervisor import supervise
 
@@ -93,6 +96,12 @@ def _share() -> None:
     "--no-side", is_flag=True, help="Tell nobody who works and what was done: no `pulpo workers`."
 )
 @click.option(
+    "--http",
+    type=ADDRESS,
+    metavar="[HOST:]PORT",
+    help="Answer /healthz, /readyz and /metrics there; without HOST on 127.0.0.1.",
+)
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @target_options
@@ -110,6 +119,7 @@ def worker(
     max_jobs: int | None,
     max_memory: int | None,
     no_side: bool,
+    http: tuple[str, int] | None,
     log_format: str,
 ) -> int:
     """Import modules and run the jobs of the types that they register.
@@ -135,12 +145,22 @@ def worker(
         side=not no_side,
         log_format=log_format,
         verbose=target.verbose,
+        watched=http is not None,
         isolate=(sys.executable, "-m", "pulpo", "sandbox", log_format, *modules),
     )
     if target.url is not None:
         # For the processes of suspects: as an argument, everybody who lists processes would see it.
         os.environ[WORKER_URL] = target.url
+    listening = None if http is None else _listening(*http)
     _share()
     # By name, not as a closure: a supervisor that spawns its processes has to pickle it.
     load = partial(load_parts, tuple(modules), target.url)
-    return supervise(load, settings, processes=processes or _cores())
+    return supervise(load, settings, processes=processes or _cores(), http=listening)
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    try:
+        return listen(host, port)
+    except OSError as error:
+        told = f"cannot listen on {host}:{port}: {error.strerror or error}"
+        raise CommandError(told, code=FAILED) from None

@@ -15,6 +15,7 @@ from functools import lru_cache
 from time import perf_counter
 from typing import TYPE_CHECKING, Literal
 from urllib.parse import urlsplit
+from weakref import WeakSet
 
 from opentelemetry import context as contexts
 from opentelemetry import metrics, propagate, trace
@@ -35,6 +36,7 @@ _NAME = "pulpo.contrib.otel"
 _SCHEMA = "https://opentelemetry.io/schemas/1.44.0"
 _FAILED = (pulpo.Retry, pulpo.Bury)
 Parent = Literal["link", "child"]
+_watched: WeakSet[pulpo.Pulpo] = WeakSet()
 
 
 def instrument(
@@ -46,7 +48,8 @@ def instrument(
 ) -> None:
     """Watch the publishes and runs of an app, by default that of `pulpo.job` and `pulpo.publish`.
 
-    Call it once, before other middleware, so that spans are around that as well. A run's span
+    Call it before other middleware is registered, so that spans are around that as well; a second
+    call for the same app changes nothing. A run's span
     begins a trace of its own that links to the publisher's span, since a job may run days later and
     a thousand times; with `parent="child"` it is part of the publisher's trace. Without providers
     the global ones are used.
@@ -54,6 +57,9 @@ def instrument(
     if parent not in ("link", "child"):
         raise pulpo.UsageError(f"parent must be 'link' or 'child': {parent!r}")
     app = app or default_app()
+    if app in _watched:
+        return
+    _watched.add(app)
     watch = _Watch(app, parent, tracer_provider, meter_provider)
     app.around("publish", watch.publish)
     app.around("run", watch.run)

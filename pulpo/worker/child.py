@@ -22,12 +22,12 @@ from pulpo.system import SharedMoment, die_with_parent
 from pulpo.worker.banner import describe
 from pulpo.worker.chores import LAST_CHORES, Chores
 from pulpo.worker.groups import GroupRow
-from pulpo.worker.journal import Journal, log_format
+from pulpo.worker.journal import log_format
 from pulpo.worker.loop import Worker
+from pulpo.worker.observed import Observed
 from pulpo.worker.report import Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.stopping import SHOW, unheard
-from pulpo.worker.tally import Tally
 
 __all__ = ["NEIGHBOUR_DIED", "run_child"]
 
@@ -90,25 +90,25 @@ def _work(
     def beat() -> None:
         reporter.beat(clock.monotonic())
 
-    adapter, tally = parts.engine.adapter(beat=beat), Tally()
+    adapter = parts.engine.adapter(beat=beat)
+    observed = Observed(parts, settings, clock)
     worker = Worker(
         adapter,
         parts,
         settings,
         clock=clock,
-        journal=Journal(
-            clock, format=settings.log_format, count=tally.count if settings.side else None
-        ),
+        journal=observed.journal(),
         beat=beat,
         last_death=last_death,
         groups=groups,
     )
-    chores = Chores.of(parts, settings, worker, tally, clock, supervisor=os.getppid())
+    chores = Chores.of(parts, settings, worker, observed.tally, clock, supervisor=os.getppid())
     _stop_on_sigterm(worker)
     _look_when_a_neighbour_dies(adapter)
     _show_on_sigusr1(chores)
     reporter.tell(ready=describe(parts, settings))
     chores.start()
+    observed.begin(worker, reporter)
     try:
         left = worker.run()
     except QueueUnavailableError as error:
@@ -116,9 +116,10 @@ def _work(
         return 0
     finally:
         chores.stop(LAST_CHORES)
+    observed.end()
     parts.listeners.flush(_LISTENING)
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
-    reporter.tell(done=True, retired=worker.retired)
+    reporter.tell(done=True, retired=worker.retired, **reporter.facts())
     return _end(adapter, left)
 
 

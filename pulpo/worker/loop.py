@@ -41,6 +41,8 @@ __all__ = ["Worker"]
 
 # The loop comes by at least so often, in seconds: to beat, to renew leases, to look at the time.
 IDLE, BUSY = 1.5, 0.25
+# So often where somebody watches its numbers, which are to be at most a second old.
+WATCHED = 0.5
 # With settlements under way it waits no longer than this for the next job, and then reports them.
 SETTLING = 0.02
 # Handed over and not begun for so long: every thread is woken for it, and then it is stuck behind
@@ -129,7 +131,7 @@ class Worker:
                 self.tick()
                 self._outage.is_over()
             except QueueError as error:
-                if self._is_hopeless(error):
+                if _is_hopeless(error, self._settings, self._watch, self._outage):
                     raise
                 self._drained = False
                 self._outage.wait(error, self.stopped)
@@ -137,15 +139,15 @@ class Worker:
             self._threads.stop()
             self._coroutines.stop()
 
-    def _is_hopeless(self, error: QueueError) -> bool:
-        """Tell whether waiting would be in vain, or is not wanted."""
-        in_vain = isinstance(error, QueueUnusableError) and not self._watch.held
-        return in_vain or (self._settings.burst and self._outage.is_the_first_word(error))
-
     def stop(self) -> None:
         """Reserve nothing more, let what runs finish within the grace; any thread or signal."""
         self.stopped.set()
         self._adapter.wake()
+
+    def facts(self) -> dict[str, object]:
+        """Return how it stands, as plain values; the loop thread's."""
+        busy = [len(pool.running()) for pool in (self._threads, self._coroutines)]
+        return {"busy": busy, "reserving": self._outage.is_reached and not self.stopped.is_set()}
 
     def tick(self) -> None:
         """Settle what has finished, reserve what there is room for, start it."""
@@ -228,7 +230,7 @@ class Worker:
             return 0.002
         if self._watch.held:
             return BUSY
-        return 0.0 if self._settings.burst or self._is_stopping() else IDLE
+        return 0.0 if self._settings.burst or self._is_stopping() else _idle(self._settings)
 
     def _is_stopping(self) -> bool:
         """Notice that the worker was told to stop; hand back at once what has not begun."""
@@ -251,6 +253,16 @@ class Worker:
     def _cut_short(self) -> bool:
         """End the runs that can be ended; True if there were any, the first time."""
         return self._isolation.end() | self._coroutines.cancel_all()  # both of them
+
+
+def _idle(settings: WorkerSettings) -> float:
+    return WATCHED if settings.watched else IDLE
+
+
+def _is_hopeless(error: QueueError, settings: WorkerSettings, watch: Watch, outage: Outage) -> bool:
+    """Tell whether waiting would be in vain, or is not wanted."""
+    in_vain = isinstance(error, QueueUnusableError) and not watch.held
+    return in_vain or (settings.burst and outage.is_the_first_word(error))
 
 
 def _verdict(run: Run, result: object, delay_unit: float) -> Verdict:

@@ -30,6 +30,11 @@ class Outage:
         self._pause = 0.0
         self._answered = False
 
+    @property
+    def is_reached(self) -> bool:
+        """Whether the queue answered when it was last asked."""
+        return self._answered and not self._pause
+
     def is_the_first_word(self, error: Exception) -> bool:
         """Tell whether the queue is out of reach and has been since the start."""
         return not self._answered and isinstance(error, QueueUnavailableError)

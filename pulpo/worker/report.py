@@ -9,21 +9,29 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+from collections.abc import Callable, Mapping
 
 from pulpo.descriptors import check_own
 
 __all__ = ["Reporter", "Reports"]
 
 BEAT_EVERY = 1.0
+_BEAT = b"{}\n"
 
 
 class Reporter:
-    """The writing end, in the worker process."""
+    """The writing end, in the worker process; the loop thread's.
+
+    With each beat it tells `facts`, which is asked at most every so many seconds.
+    """
 
     def __init__(self, fd: int) -> None:
         self._fd = fd
         self._own = os.fstat(fd)
         self._next = 0.0
+        self._rest = b""
+        self.every = BEAT_EVERY
+        self.facts: Callable[[], Mapping[str, object]] = dict
 
     def beat(self, now: float) -> None:
         """Say that the loop is alive, at most once a second; `now` is monotonic.
@@ -32,20 +40,28 @@ class Reporter:
         has closed the pipe: a beat goes into no file that was given its number.
         """
         if now >= self._next:
-            self._next = now + BEAT_EVERY
+            self._next = now + self.every
+            # What did not fit last time goes first, or nobody could read the lines.
+            self._rest = self._rest or _line(self.facts())
             # A full pipe means a supervisor that does not read: its business, not the loop's.
             with contextlib.suppress(BlockingIOError):
                 check_own(self._fd, self._own)
-                os.write(self._fd, b"{}\n")
+                self._rest = self._rest[os.write(self._fd, self._rest) :]
+            if self._rest == _BEAT:
+                self._rest = b""  # the next one says as much
 
     def tell(self, **facts: object) -> None:
         """Send facts, waiting until all of them have found room in the pipe."""
-        data = json.dumps(facts).encode() + b"\n"
+        data, self._rest = self._rest + _line(facts), b""
         check_own(self._fd, self._own)
         os.set_blocking(self._fd, True)
         while data:
             data = data[os.write(self._fd, data) :]
         os.set_blocking(self._fd, False)
+
+
+def _line(facts: Mapping[str, object]) -> bytes:
+    return json.dumps(facts).encode() + b"\n"
 
 
 class Reports:

@@ -26,6 +26,8 @@ class WorkerSettings:
     suspects; without it they run like every other job. After about `max_jobs` jobs, never more, or
     with more than `max_memory` bytes in use, a process ends and is replaced. `side`: tell
     beside the queue who works and what was done.
+    `watched`: its jobs
+    are counted, and told to the supervisor twice a second; `counts_queues`: those that wait too.
     """
 
     queues: tuple[str, ...] = ()
@@ -39,6 +41,8 @@ class WorkerSettings:
     max_jobs: int | None = None
     max_memory: int | None = None
     side: bool = True
+    watched: bool = False
+    counts_queues: bool = False
 
     def __post_init__(self) -> None:
         for name in ("threads", "async_slots"):

@@ -10,15 +10,19 @@ from __future__ import annotations
 import os
 import select
 import signal
+import socket
 import sys
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 from pulpo.clock import Clock, SystemClock
 from pulpo.system import SharedMoment
 from pulpo.worker.banner import banner
+from pulpo.worker.board import Board
 from pulpo.worker.child import NEIGHBOUR_DIED, run_child
+from pulpo.worker.door import Door
 from pulpo.worker.groups import Groups
 from pulpo.worker.guardian import Guardian
 from pulpo.worker.journal import Journal
@@ -35,13 +39,19 @@ NO_ROOM = 1.0
 _CHANGES = os.WNOHANG | os.WUNTRACED | os.WCONTINUED
 
 
-def supervise(load: Callable[[], WorkerParts], settings: WorkerSettings, *, processes: int) -> int:
+def supervise(
+    load: Callable[[], WorkerParts],
+    settings: WorkerSettings,
+    *,
+    processes: int,
+    http: socket.socket | None = None,
+) -> int:
     """Run worker processes until a signal, or in a burst until all are done; return the exit code.
 
-    `load` is called in each process after its start. Must be called in the main thread of a
-    process without other threads.
+    `load` is called in each process after its start. `http` is a listening socket, to answer those
+    who watch the worker. Must be called in the main thread of a process without other threads.
     """
-    return _Supervisor(load, settings, processes, SystemClock()).run()
+    return _Supervisor(load, settings, processes, SystemClock(), http).run()
 
 
 class _Supervisor:
@@ -51,6 +61,7 @@ class _Supervisor:
         settings: WorkerSettings,
         processes: int,
         clock: Clock,
+        http: socket.socket | None,
     ) -> None:
         self._load = load
         self._settings = settings
@@ -58,6 +69,8 @@ class _Supervisor:
         self._journal = Journal(clock, format=settings.log_format)
         self._groups = Groups(processes, settings.threads)
         self._places = [Place(self._groups.row(number)) for number in range(processes)]
+        self._board = Board(settings)
+        self._door = None if http is None else Door(http, self._board.answer, clock)
         self._guardian = Guardian(self._groups)
         self._guard_at = 0.0
         self._signals = StopSignals(clock)
@@ -69,6 +82,8 @@ class _Supervisor:
 
     def run(self) -> int:
         self._signals.listen()
+        if self._door is not None:
+            self._journal.say("INFO", "serving", url=self._door.url)
         try:
             while not self._is_over():
                 self._guard()
@@ -82,6 +97,8 @@ class _Supervisor:
                 place.kill()
             self._guardian.dismiss()
             self._signals.bell.close()
+            if self._door is not None:
+                self._door.close()
         if self._stopping:
             self._journal.say("INFO", "stopped")
         return self._exit_code
@@ -111,6 +128,7 @@ class _Supervisor:
                 continue
             try:
                 place.fork(now, partial(self._be_child, number))
+                self._board.begins(place)
             except OSError as error:
                 place.start_at = now + NO_ROOM
                 self._journal.say("ERROR", "waiting", reason=f"no room for a process: {error}")
@@ -119,11 +137,15 @@ class _Supervisor:
         """In a new process: close what belongs to the supervisor and to the others, and work."""
         self._signals.forget()
         self._guardian.forget()
+        if self._door is not None:
+            self._door.close()
         for place in self._places:
             place.forget()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
         groups = self._groups.row(number)
-        run_child(self._load, self._settings, report_fd, self._pid, self._last_death, groups)
+        # One looks for all of them how many jobs wait.
+        settings = replace(self._settings, counts_queues=self._settings.watched and not number)
+        run_child(self._load, settings, report_fd, self._pid, self._last_death, groups)
 
     def _listen(self) -> None:
         """Wait for reports, for a signal or for the next thing to do."""
@@ -136,9 +158,13 @@ class _Supervisor:
             if place.reports is not None:
                 poll.register(place.reports.fd, select.POLLIN)
                 by_fd[place.reports.fd] = place
+        if self._door is not None:
+            self._door.wait_in(poll)
         for fd, _ in poll.poll(self._pause() * 1000):
             if fd in by_fd:
                 self._take_reports(by_fd[fd])
+            elif self._door is not None:
+                self._door.serve(fd)
         self._signals.bell.silence()
 
     def _pause(self) -> float:
@@ -150,6 +176,7 @@ class _Supervisor:
 
     def _take_reports(self, place: Place) -> None:
         for facts in place.heard(self._clock.monotonic()):
+            self._board.hear(place, facts)
             if "load_error" in facts:
                 self._not_loaded(place, facts)
             ready = facts.get("ready")
@@ -191,6 +218,7 @@ class _Supervisor:
         self._take_reports(place)
         pid = place.pid
         place.bury()
+        self._board.ends(place, died=not (place.finished or place.done or self._stopping))
         if place.finished and self._settings.burst and not place.retired:
             place.done = True
         if place.done or self._stopping:
@@ -217,6 +245,7 @@ class _Supervisor:
                 place.tell(SHOW)
         if self._signals.count and not self._stopping:
             self._stop_until = now + self._settings.grace + FAREWELL
+            self._board.is_stopping = True
             self._journal.say("INFO", "stopping", grace=f"{self._settings.grace:g}s")
             for place in self._places:
                 place.done = place.done or not place.pid

@@ -271,6 +271,14 @@ def test_a_server_is_named(watch: Callable[..., Watched], beanstalkd: Any) -> No
     assert found["server.port"] == beanstalkd.port
 
 
+def test_instrumenting_twice_is_instrumenting_once(watch: Callable[..., Watched]) -> None:
+    watched = watch()
+    instrument(watched.app)
+    watched.app.publish(Message(type="t"))
+
+    assert len(watched.spans(SpanKind.PRODUCER)) == 1
+
+
 def test_an_unknown_parent_is_refused() -> None:
     with pytest.raises(pulpo.UsageError, match="'link' or 'child': 'both'"):
         instrument(pulpo.Pulpo("memory://"), parent="both")  # type: ignore[arg-type]

@@ -85,6 +85,7 @@ def test_the_source_distribution_holds_what_its_tests_need(dist: Path) -> None:
     assert names >= {
         "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "dev", "mkdocs.yml",
         "pyproject.toml", "docs/index.md", "tests/repo/test_packaging.py", "pulpo/py.typed",
+        "contrib/grafana/pulpo.json",
     }  # fmt: skip
 
 

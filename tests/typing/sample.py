@@ -3,7 +3,7 @@
 Every line that a type checker must refuse ends with `# E`; it must refuse no other.
 """
 
-from collections.abc import Sequence
+from collections.abc import Generator, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
@@ -199,3 +199,31 @@ def the_rest() -> None:
     except pulpo.QueueError as error:
         assert_type(error.results, Sequence[object])
     assert_type(pulpo.__version__, str)
+
+
+@pulpo.around("run")
+def timed(run: pulpo.Run) -> Iterator[None]:
+    assert_type(run.attempt, int)
+    yield
+
+
+@pulpo.around("publish")
+def stamped(message: pulpo.Message) -> Generator[pulpo.Message, pulpo.JobRef, None]:
+    ref = yield message.with_headers({"tenant": "acme"})
+    assert_type(ref.id, str)
+
+
+@pulpo.on("buried")
+def alert(event: pulpo.Event) -> None:
+    assert_type(event.reason, str)
+
+
+def middleware_and_listeners() -> None:
+    pulpo.around("run", timed)
+    pulpo.on("lost", alert)
+    pulpo.on("lost", lambda event: print(event.id))
+    alert("buried")  # E
+    timed(7)  # E
+    pulpo.around("run", welcome)  # E
+    pulpo.on("buried", 7)  # E
+    pulpo.around("publish", lambda message: None)  # E

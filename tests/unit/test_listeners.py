@@ -159,6 +159,27 @@ def test_what_was_refused_is_not_told() -> None:
     assert heard == []
 
 
+def test_without_room_for_a_thread_events_are_dropped_and_nothing_else_fails(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    heard: list[str] = []
+    listeners = Listeners()
+    listeners.add("buried", lambda told: heard.append(told.id))
+
+    def no_room(thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", no_room)
+        listeners.tell(event("1"))
+    assert listeners.dropped == 1
+    listeners.tell(event("2"))
+
+    assert listeners.flush(5)
+    assert heard == ["2"]
+    listeners.dropped = 0  # or it is said once more at exit
+
+
 def test_a_forked_child_has_a_line_of_its_own() -> None:
     heard: list[str] = []
     listeners = Listeners()

@@ -41,7 +41,7 @@ def test_publishing_loads_no_decorator_command_line_or_event_loop():
         "pulpo.publish(pulpo.Message(type='t'));"
         "print([n for n in ('asyncio', 'wrapt', 'click', 'concurrent.futures', 'sqlite3',"
         " 'greenstalk', 'importlib.metadata', 'ctypes', 'decimal', 'difflib', 'hashlib', 'json',"
-        " 'traceback', 'uuid') if n in sys.modules])"
+        " 'logging', 'traceback', 'uuid') if n in sys.modules])"
     )
 
     assert loaded == "[]"
