@@ -29,8 +29,6 @@ __all__ = ["MAX_DEPTH", "MAX_ITEMS", "Codec", "is_signed"]
 MAX_DEPTH = 64
 MAX_ITEMS = 100_000
 MAX_NESTED_SETS = 8
-# Of the way to a value that has no place on the wire.
-_STEPS_SHOWN = 4
 
 _ENVELOPE, _SIGNED = 1, 2
 _DATETIME, _DATE, _TIME, _TIMEDELTA, _UUID, _DECIMAL, _SET, _FROZENSET = range(1, 9)
@@ -63,7 +61,10 @@ class Codec:
             packed: bytes = self._packer().pack((_ENVELOPE, headers, body))
         except (TypeError, ValueError, OverflowError, RecursionError) as error:
             self._local.__dict__.clear()  # a Packer that raised may keep half a value
-            raise EncodeError(f"{_culprit(headers, body)}{_why_not(error)}") from error
+            from pulpo.culprit import way_to_culprit  # noqa: PLC0415  # rarely needed
+
+            way = way_to_culprit({"headers": headers, "body": body}, _packs)
+            raise EncodeError(f"{way}{_why_not(error)}") from error
         if _may_exceed(packed):
             _check_shape([_ENVELOPE, headers, body], EncodeError)
         if self._keys:
@@ -121,25 +122,6 @@ class Codec:
 def is_signed(data: bytes) -> bool:
     """Tell whether a job says that it is signed; whether that is true is not asked."""
     return data[:2] == b"\x93\x02"
-
-
-def _culprit(headers: Mapping[str, object], body: object) -> str:
-    """Return the way to the value that can't be packed, such as `body['user'][0]: `."""
-    for place, value in (("headers", headers), ("body", body)):
-        if not _packs(value):
-            return f"{_way(place, value)}: "
-    return ""
-
-
-def _way(place: str, value: object) -> str:
-    for _ in range(_STEPS_SHOWN):
-        items = enumerate(value) if isinstance(value, list | tuple) else ()
-        named = value.items() if isinstance(value, Mapping) else items
-        bad = next(((key, item) for key, item in named if not _packs(item)), None)
-        if bad is None:
-            break
-        place, value = f"{place}[{bad[0]!r:.80}]", bad[1]
-    return place
 
 
 def _packs(value: object) -> bool:

@@ -59,9 +59,8 @@ class EmbeddedWorker:
         self._settings = settings
         self._clock = clock
         self._tally = Tally()
-        self._journal = Journal(
-            clock, format=settings.log_format, count=self._tally.count if settings.side else None
-        )
+        counts = [self._tally.count] if settings.side else []
+        self._journal = Journal(clock, format=settings.log_format, counts=counts)
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()

@@ -100,13 +100,13 @@ def _share(url: str, *, side: bool) -> None:
     help="Replace a process that uses more memory, like 300MB or 1GiB.",
 )
 @click.option(
+    "--no-side", is_flag=True, help="Tell nobody who works and what was done: no `pulpo workers`."
+)
+@click.option(
     "--http",
     type=ADDRESS,
     metavar="[HOST:]PORT",
     help="Answer /healthz, /readyz and /metrics there; without HOST on 127.0.0.1.",
-)
-@click.option(
-    "--no-side", is_flag=True, help="Tell nobody who works and what was done: no `pulpo workers`."
 )
 @click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
@@ -125,8 +125,8 @@ def worker(
     grace: float,
     max_jobs: int | None,
     max_memory: int | None,
-    http: tuple[str, int] | None,
     no_side: bool,
+    http: tuple[str, int] | None,
     log_format: str,
 ) -> int:
     """Import modules and run the jobs of the types that they register.

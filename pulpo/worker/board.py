@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from pulpo.worker.metering import Totals
 from pulpo.worker.settings import WorkerSettings
-from pulpo.worker.totals import Totals
 
 __all__ = ["Answer", "Board", "Standing"]
 

@@ -22,13 +22,12 @@ from pulpo.system import SharedMoment, die_with_parent
 from pulpo.worker.banner import describe
 from pulpo.worker.chores import LAST_CHORES, Chores
 from pulpo.worker.groups import GroupRow
-from pulpo.worker.journal import Journal, log_format
+from pulpo.worker.journal import log_format
 from pulpo.worker.loop import Worker
 from pulpo.worker.observed import Observed
 from pulpo.worker.report import Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.stopping import SHOW, unheard
-from pulpo.worker.tally import Tally
 
 __all__ = ["NEIGHBOUR_DIED", "run_child"]
 
@@ -91,20 +90,19 @@ def _work(
     def beat() -> None:
         reporter.beat(clock.monotonic())
 
-    adapter, tally = parts.engine.adapter(beat=beat), Tally()
+    adapter = parts.engine.adapter(beat=beat)
     observed = Observed(parts, settings, clock)
-    count = observed.counting(tally.count if settings.side else None)
     worker = Worker(
         adapter,
         parts,
         settings,
         clock=clock,
-        journal=Journal(clock, format=settings.log_format, count=count),
+        journal=observed.journal(),
         beat=beat,
         last_death=last_death,
         groups=groups,
     )
-    chores = Chores.of(parts, settings, worker, tally, clock, supervisor=os.getppid())
+    chores = Chores.of(parts, settings, worker, observed.tally, clock, supervisor=os.getppid())
     _stop_on_sigterm(worker)
     _look_when_a_neighbour_dies(adapter)
     _show_on_sigusr1(chores)

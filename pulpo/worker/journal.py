@@ -37,7 +37,7 @@ Ended = tuple[Run, Verdict, float]
 class Journal:
     """Collects what happened and writes it together; one thread's.
 
-    `count` is told the outcomes of each tick as well.
+    `counts` are told the outcomes of each tick as well.
     """
 
     def __init__(
@@ -46,10 +46,10 @@ class Journal:
         *,
         format: str = "text",
         stream: TextIO | None = None,
-        count: Callable[[Sequence[Ended]], None] | None = None,
+        counts: Sequence[Callable[[Sequence[Ended]], None]] = (),
     ) -> None:
         self._clock = clock
-        self._count = count
+        self._counts = counts
         self._outcome = _outcome_as_json if format == "json" else _outcome_as_text
         self._event = _event_as_json if format == "json" else _event_as_text
         self._stream = stream or sys.stderr
@@ -67,8 +67,8 @@ class Journal:
     def flush(self) -> None:
         """Write the outcomes that were noted."""
         if self._outcomes:
-            if self._count is not None:
-                self._count(self._outcomes)
+            for count in self._counts:
+                count(self._outcomes)
             now, outcome = self._now(), self._outcome
             told = "".join([outcome(now, *noted) for noted in self._outcomes])
             self._outcomes.clear()

@@ -19,7 +19,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
-from pulpo.worker.totals import BUCKETS
+from pulpo.worker.metering import BUCKETS
 
 if TYPE_CHECKING:
     from prometheus_client.metrics_core import Metric

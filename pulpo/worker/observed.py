@@ -1,20 +1,21 @@
-"""What a watched worker process tells its supervisor with each beat: how it stands, what it counts.
+"""What is counted of a worker process, and what a watched one tells its supervisor of it.
 
-A process that nobody watches tells nothing of it, and counts nothing.
+It tells with each beat how it stands and what it has metered; one that nobody watches tells nothing
+of it, and meters nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping
 
 from pulpo.clock import Clock
 from pulpo.worker.depths import Depths
-from pulpo.worker.journal import Ended
+from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
+from pulpo.worker.metering import Meter
 from pulpo.worker.report import BEAT_EVERY, Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.tally import Tally
-from pulpo.worker.totals import as_facts
 
 __all__ = ["Observed"]
 
@@ -26,25 +27,16 @@ class Observed:
         self._settings = settings
         self._clock = clock
         self._listeners = parts.listeners
-        self._tally = Tally()
+        self.tally, self._meter = Tally(), Meter()
         queues = settings.queues or parts.registry.queues()
         self._depths = Depths(parts.engine, queues, clock) if settings.counts_queues else None
 
-    def counting(
-        self, other: Callable[[Sequence[Ended]], None] | None
-    ) -> Callable[[Sequence[Ended]], None] | None:
-        """Return who is to be told the outcomes of each tick: `other`, and we if we are watched."""
-        if not self._settings.watched:
-            return other
-        ours = self._tally.count
-        if other is None:
-            return ours
-
-        def both(ended: Sequence[Ended]) -> None:
-            other(ended)
-            ours(ended)
-
-        return both
+    def journal(self) -> Journal:
+        """Return the journal for the worker."""
+        told = self._settings
+        chosen = ((told.side, self.tally.count), (told.watched, self._meter.count))
+        counts = [count for is_wanted, count in chosen if is_wanted]
+        return Journal(self._clock, format=told.log_format, counts=counts)
 
     def begin(self, worker: Worker, reporter: Reporter) -> None:
         """From now on tell how the worker stands."""
@@ -62,9 +54,5 @@ class Observed:
             self._depths.stop()
 
     def _facts(self, worker: Worker) -> Mapping[str, object]:
-        found = {
-            **worker.facts(),
-            **as_facts(self._tally.fetch(self._clock.wall())),
-            "dropped": self._listeners.dropped,
-        }
+        found = {**worker.facts(), **self._meter.take(), "dropped": self._listeners.dropped}
         return found if self._depths is None else {**found, **self._depths.take()}

@@ -25,8 +25,9 @@ class WorkerSettings:
     `isolate` is the command, to be followed by a descriptor's number, that starts a process for
     suspects; without it they run like every other job. After about `max_jobs` jobs, never more, or
     with more than `max_memory` bytes in use, a process ends and is replaced. `side`: tell
-    beside the queue who works and what was done. `watched`: its jobs are counted, and told to the
-    supervisor twice a second; `counts_queues`: those that wait too.
+    beside the queue who works and what was done.
+    `watched`: its jobs
+    are counted, and told to the supervisor twice a second; `counts_queues`: those that wait too.
     """
 
     queues: tuple[str, ...] = ()

@@ -1,4 +1,4 @@
-"""What processes have counted, summed in another one."""
+"""Counting in one process, summing in another."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ import json
 import pytest
 
 from pulpo.job import Verb
+from pulpo.worker import metering as module
 from pulpo.worker.decide import EXPIRED, RELEASED, SUCCESS, Ending, Verdict
-from pulpo.worker.tally import Tally
-from pulpo.worker.totals import BUCKETS, OUTCOMES, Totals, as_facts
+from pulpo.worker.metering import BUCKETS, OUTCOMES, Meter, Totals
 from tests.worker.stage import run_of
 
 BURIED = Verdict(Ending.BURIED, Verb.BURY)
@@ -21,18 +21,18 @@ def ran(**headers: object):  # type: ignore[no-untyped-def]
     return run
 
 
-def handed_over(tally: Tally, totals: Totals) -> None:
+def handed_over(meter: Meter, totals: Totals) -> None:
     """Let the totals have what was counted, as it travels through the pipe."""
-    totals.add(json.loads(json.dumps(as_facts(tally.fetch(0.0)))))
+    totals.add(json.loads(json.dumps(meter.take())))
 
 
 def test_what_was_counted_is_added_up_once() -> None:
-    one, two, totals = Tally(), Tally(), Totals()
-    for tally in (one, two):
-        tally.count([(ran(), SUCCESS, 0.02)])
-        tally.count([(ran(), BURIED, 7.0)])
-        handed_over(tally, totals)
-        handed_over(tally, totals)
+    one, two, totals = Meter(), Meter(), Totals()
+    for meter in (one, two):
+        meter.count([(ran(), SUCCESS, 0.02)])
+        meter.count([(ran(), BURIED, 7.0)])
+        handed_over(meter, totals)
+        handed_over(meter, totals)
     one.count([(ran(), SUCCESS, 1_000.0)])
     handed_over(one, totals)
 
@@ -53,17 +53,17 @@ def test_what_was_counted_is_added_up_once() -> None:
 
 
 def test_a_runtime_that_is_a_bound_is_within_it() -> None:
-    tally, totals = Tally(), Totals()
-    tally.count([(ran(), SUCCESS, 0.005)])
-    handed_over(tally, totals)
+    meter, totals = Meter(), Totals()
+    meter.count([(ran(), SUCCESS, 0.005)])
+    handed_over(meter, totals)
 
     assert totals.runs["default", "t"][0] == 1
 
 
 def test_what_did_not_run_has_no_runtime() -> None:
-    tally, totals = Tally(), Totals()
-    tally.count([(run_of(), EXPIRED, 0.0)])
-    handed_over(tally, totals)
+    meter, totals = Meter(), Totals()
+    meter.count([(run_of(), EXPIRED, 0.0)])
+    handed_over(meter, totals)
 
     assert totals.jobs["default", "t"]["expired"] == 1
     assert totals.runs == {}
@@ -71,7 +71,24 @@ def test_what_did_not_run_has_no_runtime() -> None:
 
 @pytest.mark.parametrize("verdict", [RELEASED, Verdict(Ending.BOUNCED, Verb.REPLACE)])
 def test_what_has_come_to_no_end_is_not_counted(verdict: Verdict) -> None:
-    tally = Tally()
-    tally.count([(ran(), verdict, 1.0)])
+    meter = Meter()
+    meter.count([(ran(), verdict, 1.0)])
 
-    assert as_facts(tally.fetch(0.0)) == {}
+    assert meter.take() == {}
+
+
+def test_strangers_cannot_make_up_labels_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MOST_LABELS", 3)
+    meter, totals = Meter(), Totals()
+    for number in range(10):
+        run = ran()
+        run.queue = f"q{number}"
+        meter.count([(run, SUCCESS, 0.1)])
+    handed_over(meter, totals)
+
+    assert {queue: counts["success"] for (queue, _), counts in totals.jobs.items()} == {
+        "q0": 1,
+        "q1": 1,
+        "q2": 1,
+        "(others)": 7,
+    }
