@@ -105,8 +105,13 @@ def _summary(glance: Glance, rate: float | None) -> str:
     busy = sum(worker.busy for worker in glance.workers)
     slots = sum(worker.threads + worker.async_slots for worker in glance.workers)
     hosts = len({worker.host for worker in glance.workers})
-    told = f"{len(glance.workers)} processes on {hosts} host{'s' * (hosts > 1)}, {busy} of {slots} "
-    return f"{told}slots busy" + ("" if rate is None else f", {rate:,.0f} jobs/s")
+    told = f"{_counted(len(glance.workers), 'process', 'processes')} on {_counted(hosts, 'host')}"
+    told += f", {busy} of {slots} slots busy"
+    return told if rate is None else f"{told}, {rate:,.0f} jobs/s"
+
+
+def _counted(number: int, one: str, many: str = "") -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _queue_row(glance: Glance, found: QueueStats) -> list[str]:

@@ -64,7 +64,7 @@ def shown(glance: Glance, rate: float | None = None) -> list[list[str]]:
 def test_the_first_line_says_who_works_and_how_fast() -> None:
     first = next(lines(GLANCE, rate=12.4))
 
-    assert first == "beanstalkd://localhost  1 processes on 1 host, 1 of 108 slots busy, 12 jobs/s"
+    assert first == "beanstalkd://localhost  1 process on 1 host, 1 of 108 slots busy, 12 jobs/s"
 
 
 def test_each_queue_says_what_waits_how_much_is_done_and_who_does_not_serve_it() -> None:
