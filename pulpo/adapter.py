@@ -24,7 +24,7 @@ from pulpo.job import (
 if TYPE_CHECKING:
     from pulpo.checkup import Finding  # no worker and no producer needs it
 
-__all__ = ["Engine", "Examinable", "QueueAdapter", "QueueAdmin", "no_beat"]
+__all__ = ["Engine", "Examinable", "QueueAdapter", "QueueAdmin", "Sampling", "no_beat"]
 
 
 def no_beat() -> None:
@@ -142,6 +142,10 @@ class QueueAdmin(Protocol):
         """Make all buried jobs of a queue ready; return how many."""
         ...
 
+    def bury(self, ids: Sequence[JobId]) -> Sequence[bool]:
+        """Put ready or delayed jobs aside; False for one that is neither, or not there."""
+        ...
+
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Delete jobs that are not being run; False for one that is, or is not there."""
         ...
@@ -196,6 +200,25 @@ class OwnClock(Protocol):
 
         Raises `QueueUnavailableError`.
         """
+        ...
+
+
+@runtime_checkable
+class Sampling(Protocol):
+    """What an admin may have beside: one of a queue that cannot be listed, only walked through.
+
+    Where a walk through all jobs takes too long, a part of them is looked at, and the answer says
+    whether that was all. `numbers` bounds what the queue is asked.
+    """
+
+    def sample(
+        self, queue: str | None, state: JobState | None, *, limit: int, numbers: int
+    ) -> tuple[Sequence[ListedJob], bool]:
+        """Return up to `limit` jobs, the next ones of the queue among them; True = that is all."""
+        ...
+
+    def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
+        """Look for a job by its id; True = the answer is certain."""
         ...
 
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import json
 
 from pulpo.cli.output import escape
-from pulpo.cli.view import ShownJob, as_json
 from pulpo.duration import as_text
+from pulpo.view import ShownJob, as_json
 from pulpo.worker.story import as_line
 
 __all__ = ["FIELDS_OF_A_ROW", "paragraph", "row"]

@@ -14,8 +14,8 @@ from pulpo.cli.output import data, for_people, json_line, talk
 from pulpo.cli.parameters import ID, QUEUE
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.cli.verbs import Verbs, help_without_verb
-from pulpo.cli.view import show as decode
 from pulpo.job import JobState
+from pulpo.view import show as decode
 
 __all__ = ["jobs"]
 

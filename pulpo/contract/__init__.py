@@ -25,6 +25,7 @@ pytest.register_assert_rewrite(*(m.name for m in pkgutil.iter_modules(__path__, 
 from pulpo.adapter import Engine, QueueAdapter  # noqa: E402
 from pulpo.clock import Clock, ManualClock, SystemClock  # noqa: E402
 from pulpo.contract.administration import AdministrationContract  # noqa: E402
+from pulpo.contract.burying import BuryingContract  # noqa: E402
 from pulpo.contract.crashes import CrashContract  # noqa: E402
 from pulpo.contract.delays import DelayContract  # noqa: E402
 from pulpo.contract.editing import EditingContract  # noqa: E402
@@ -57,6 +58,7 @@ class AdapterContract(
     AdministrationContract,
     ListingContract,
     EditingContract,
+    BuryingContract,
     PauseContract,
     LimitContract,
 ):

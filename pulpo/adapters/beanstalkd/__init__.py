@@ -33,6 +33,7 @@ class BeanstalkdEngine:
     def __init__(self, url: QueueURL, *, clock: Clock) -> None:
         self._address = Address.of(url)
         self._clock = clock
+        self._known: dict[str, int] = {}  # numbers by ids, of jobs that an operator has seen
 
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
         """Open a door for one thread."""
@@ -46,7 +47,7 @@ class BeanstalkdEngine:
         # Loads greenstalk, which a producer does without.
         from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin  # noqa: PLC0415
 
-        return BeanstalkdAdmin(self._open_link, self._address, self._clock)
+        return BeanstalkdAdmin(self._open_link, self._address, self._clock, self._known)
 
     def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:
         """Look at the server, and try it out; see `pulpo.adapter.Examinable`."""

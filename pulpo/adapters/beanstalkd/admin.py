@@ -7,7 +7,7 @@ and what is being run is left alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from functools import wraps
 from typing import Concatenate, ParamSpec, TypeVar
@@ -17,9 +17,10 @@ import greenstalk
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.beanstalkd.control import Control
+from pulpo.adapters.beanstalkd.finding import Finder
 from pulpo.adapters.beanstalkd.link import Link
 from pulpo.adapters.beanstalkd.putting import BURY_DELAY, too_big
-from pulpo.adapters.beanstalkd.walking import PROBE, Found, Walker, pulpo_id
+from pulpo.adapters.beanstalkd.walking import PROBE, Walker
 from pulpo.clock import Clock
 from pulpo.duration import seconds as as_seconds
 from pulpo.errors import PulpoError, QueueUnavailableError, UnsupportedError, UsageError
@@ -57,10 +58,17 @@ def _understood(method: Callable[Concatenate[Admin, P], T]) -> Callable[Concaten
 class BeanstalkdAdmin:
     """Looks at and changes jobs from outside; one thread, connects at its first use."""
 
-    def __init__(self, open_link: Callable[[], Link], address: Address, clock: Clock) -> None:
+    def __init__(
+        self,
+        open_link: Callable[[], Link],
+        address: Address,
+        clock: Clock,
+        known: MutableMapping[str, int] | None = None,
+    ) -> None:
         self._clock = clock
         self._control = Control(address)
         self._walker = Walker(open_link, self._control, clock)
+        self._finder = Finder(self._walker, self._control, {} if known is None else known)
 
     @_understood
     def queues(self) -> Sequence[str]:
@@ -101,24 +109,26 @@ class BeanstalkdAdmin:
         if queue is not None:
             check_queue(queue)
         expected = self._expected(queue, state)
-        found: list[ListedJob] = []
-        batch: list[Found] = []
-        for job in self._walker.walk() if expected else ():
-            batch.append(job)
-            if len(batch) == 250:
-                found += self._matching(batch, queue, state)
-                batch = []
-                if len(found) >= expected:
-                    break
-        found += self._matching(batch, queue, state)
-        order = [JobState.READY, JobState.RESERVED, JobState.DELAYED, JobState.BURIED]
-        found.sort(key=lambda job: (order.index(job.state), job.due, job.priority, job.number))
-        return found[: max(limit, 0)]
+        return self._finder.listed(queue, state, limit=limit, expected=expected)
+
+    @_understood
+    def sample(
+        self, queue: str | None, state: JobState | None, *, limit: int, numbers: int
+    ) -> tuple[Sequence[ListedJob], bool]:
+        """Return some jobs without a walk through all; see `pulpo.adapter.Sampling`."""
+        if queue is not None:
+            check_queue(queue)
+        return self._finder.sample(queue, state, limit=limit, numbers=numbers)
+
+    @_understood
+    def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
+        """Look for a job without a walk through all; see `pulpo.adapter.Sampling`."""
+        return self._finder.spot(id, numbers=numbers)
 
     @_understood
     def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:
-        """Look jobs up: a number directly, a pulpo id by walking."""
-        found = self._find(ids)
+        """Look jobs up: a number directly, a pulpo id where it was seen last, else by walking."""
+        found = self._finder.find(ids)
         return [found.get(name) for name in ids]
 
     @_understood
@@ -141,6 +151,11 @@ class BeanstalkdAdmin:
                 kicked += 1
             client.use("default")
         return kicked
+
+    @_understood
+    def bury(self, ids: Sequence[JobId]) -> Sequence[bool]:
+        """Bury jobs that wait: each is reserved for that, by its number."""
+        return [self._is_buried(job) for job in self.peek(ids)]
 
     @_understood
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
@@ -204,28 +219,22 @@ class BeanstalkdAdmin:
         self._control.close()
         self._walker.close()
 
-    def _find(self, ids: Sequence[JobId]) -> dict[JobId, ListedJob]:
-        hits = {}
-        for job in self._walker.peek([int(name) for name in ids if _is_number(name)]):
-            if str(job.number) == pulpo_id(job):
-                hits[str(job.number)] = job
-        missing = {name for name in ids if name not in hits}
-        if missing:
-            for job in self._walker.walk():
-                name = pulpo_id(job)
-                if name in missing:
-                    hits[name] = job
-                    missing.discard(name)
-                    if not missing:
-                        break
-        return {job.id: job for job in self._walker.describe(list(hits.values()))}
-
     def _is_done(self, job: ListedJob | None, verb: str) -> bool:
         if job is None or job.state is JobState.RESERVED:
             return False
         with self._control.talking() as client:
             try:
                 getattr(client, verb)(job.number)
+            except greenstalk.NotFoundError:
+                return False
+        return True
+
+    def _is_buried(self, job: ListedJob | None) -> bool:
+        if job is None or job.state not in (JobState.READY, JobState.DELAYED):
+            return False
+        with self._control.talking() as client:
+            try:
+                client.bury(client.reserve_job(job.number), job.priority)
             except greenstalk.NotFoundError:
                 return False
         return True
@@ -238,14 +247,3 @@ class BeanstalkdAdmin:
         if state is None:
             return counts.ready + counts.delayed + counts.reserved + counts.buried
         return int(getattr(counts, state.value))
-
-    def _matching(
-        self, jobs: Sequence[Found], queue: str | None, state: JobState | None
-    ) -> Iterator[ListedJob]:
-        for job in self._walker.describe(jobs):
-            if queue in (None, job.queue) and state in (None, job.state) and job.queue != PROBE:
-                yield job
-
-
-def _is_number(id: JobId) -> bool:
-    return id.isdigit() and id.isascii() and len(id) < 19

@@ -51,15 +51,23 @@ class Walker:
         self._clock = clock
         self._link: Link | None = None
         self._closed = False
+        #: Whether the last walk that came to its end has seen every job.
+        self.saw_all = False
 
-    def walk(self) -> Iterator[Found]:
-        """Yield every job, from the newest and the oldest number in turn."""
+    def walk(self, most: int | None = None) -> Iterator[Found]:
+        """Yield every job, from the newest and the oldest number in turn.
+
+        Ends when about `most` numbers were looked at, if that is said.
+        """
+        self.saw_all = False
         with self._control.talking() as client:
             stats = dict(client.stats())
             newest = _newest(client, int(str(stats["total-jobs"])))
         count = sum(int(str(stats[f"current-jobs-{state.value}"])) for state in JobState)
         low, high, seen, from_top = 1, newest, 0, True
         while low <= high and seen < count:
+            if most is not None and low - 1 + newest - high >= most:
+                return
             if from_top:
                 numbers = range(high, max(low, high - _WINDOW + 1) - 1, -1)
                 high = numbers[-1] - 1
@@ -70,6 +78,7 @@ class Walker:
             for found in self.peek(numbers):
                 seen += 1
                 yield found
+        self.saw_all = True
 
     def peek(self, numbers: Sequence[int]) -> list[Found]:
         """Look at jobs by number; those that are not there are left out."""

@@ -89,6 +89,12 @@ class MemoryAdmin:
                 self._store.give_back(entry)
             return len(buried)
 
+    def bury(self, ids: Sequence[JobId]) -> Sequence[bool]:
+        """Put ready or delayed jobs aside."""
+        with self._store.lock:
+            self._store.tick()
+            return [self._bury(each) for each in ids]
+
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Delete jobs that are not being run."""
         with self._store.lock:
@@ -141,6 +147,13 @@ class MemoryAdmin:
         for entry in resting:
             self._store.give_back(entry)
         return bool(resting)
+
+    def _bury(self, id: JobId) -> bool:
+        waiting = [e for e in self._waiting(id) if e.state is not JobState.BURIED]
+        for entry in waiting:
+            self._store.remove(entry)
+            self._store.bury(entry.job)
+        return bool(waiting)
 
     def _delete(self, id: JobId) -> bool:
         waiting = self._waiting(id)

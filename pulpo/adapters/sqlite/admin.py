@@ -23,6 +23,7 @@ _FIND = "SELECT number, queue, state FROM jobs WHERE id = ? ORDER BY number"
 _KICK = """
 UPDATE jobs SET state = 0, moment = NULL, due_wall = NULL WHERE number = ?
 """
+_BURY = "UPDATE jobs SET state = 4, moment = ?, due_wall = NULL WHERE number = ?"
 _BURIED = """
 SELECT number, queue FROM jobs WHERE state = 4 AND moment IS NOT NULL AND queue = ?
 """
@@ -36,6 +37,7 @@ _RESUME = "DELETE FROM pauses WHERE queue = ?"
 _READY_COUNT = "SELECT count(*) FROM jobs WHERE state = 0 AND queue = ?"
 # An operator holds no jobs, so every lease that has ended is somebody else's.
 _NOBODY = -1
+_WAITING = (State.READY, State.DELAYED, State.SCHEDULED)
 _KICKED = (State.BURIED, State.DELAYED, State.SCHEDULED)
 
 
@@ -103,6 +105,18 @@ class SQLiteAdmin:
             return len(buried)
 
         return self._change(kick)
+
+    def bury(self, ids: Sequence[JobId]) -> Sequence[bool]:
+        """Put ready or delayed jobs aside."""
+        now = self._upkeep.now()
+
+        def bury_one(connection: sqlite3.Connection, _: Ready, id: JobId) -> bool:
+            found = connection.execute(_FIND, (id,)).fetchall()
+            waiting = [(now.wall, number) for number, _, state in found if state in _WAITING]
+            connection.executemany(_BURY, waiting)
+            return bool(waiting)
+
+        return self._each(ids, bury_one)
 
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Delete jobs that are not being run."""

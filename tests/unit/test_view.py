@@ -12,10 +12,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pulpo.cli.job_text import paragraph, row
-from pulpo.cli.view import ShownJob, as_json, show
 from pulpo.codec import Codec
 from pulpo.envelope import UNDECODABLE
 from pulpo.job import JobState, ListedJob
+from pulpo.view import ShownJob, as_json, show
 
 ID = "0198c0de-7a11-7b0b-8123-6c6f73746a6f"
 

@@ -1,0 +1,55 @@
+"""All jobs that a filter shows: which ones an act is done to.
+
+The person has confirmed a number; where more match by now, nothing is done. Only looks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pulpo.adapter import QueueAdmin
+from pulpo.codec import Codec
+from pulpo.dashboard.filters import JobFilter
+from pulpo.dashboard.looking import MOST_LOOKED_AT, look
+from pulpo.dashboard.verbs import can
+from pulpo.errors import UsageError
+from pulpo.job import JobId
+from pulpo.view import show
+
+__all__ = ["BATCH", "Bulk", "ChangedError", "matching"]
+
+# Ids in one call: a short transaction, between which workers have their turn.
+BATCH = 500
+
+
+class ChangedError(UsageError):
+    """More jobs match now than the person has seen."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bulk:
+    """An act on all that matches; `most` is the number that was confirmed."""
+
+    verb: str
+    filter: JobFilter
+    most: int
+
+
+def matching(admin: QueueAdmin, bulk: Bulk, names: Sequence[str], keys: Codec) -> list[JobId]:
+    """Return the jobs that are meant, of the first ones that a page looks at too.
+
+    Raises `ChangedError`.
+    """
+    wanted = bulk.filter
+    found = look(admin, names, wanted.queue, wanted.state, limit=MOST_LOOKED_AT)
+    ids = [
+        job.id
+        for job in found.jobs
+        if can(bulk.verb, job.state) and (not wanted.searches or wanted.matches(show(job, keys)))
+    ]
+    if len(ids) > bulk.most:
+        raise ChangedError(
+            f"it would be {len(ids):,} jobs now, not {bulk.most:,} as the page has said; look again"
+        )
+    return ids
