@@ -97,12 +97,15 @@ def build(
         yield
         doors.close()
 
-    return Starlette(
+    page = Starlette(
         routes=routes,
         middleware=[guard],
         exception_handlers=dict(_handlers(pages)),
         lifespan=lifespan,
     )
+    # A mounted application is not told of the end of the one around it: who minds calls this.
+    page.state.close = doors.close
+    return page
 
 
 def _handlers(pages: Pages) -> dict[type[Exception], _Handler]:

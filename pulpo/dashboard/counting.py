@@ -84,10 +84,13 @@ class Counts:
             last = self._last
             if last is not None and self._clock.monotonic() - last.at < _good_for(last):
                 return None
-            if self._running is None or self._running.done():
-                self._running = self._submit(self._count)
-                self._running.add_done_callback(self._keep)
-            return self._running
+            running = self._running
+            if running is not None and not running.done():
+                return running
+            running = self._running = self._submit(self._count)
+        # Without the lock: where it is done already, it is kept in this very call.
+        running.add_done_callback(self._keep)
+        return running
 
     def _count(self, admin: QueueAdmin) -> Counted:
         began = self._clock.monotonic()

@@ -21,11 +21,15 @@ from pulpo.view import as_json
 __all__ = ["Editable", "editable", "rewritten"]
 
 
+# In bytes: what a form still holds once every byte of it is quoted.
+_LONGEST_BODY = 131_072
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Editable:
     """What of a job can be edited: nothing where there is a `reason`.
 
-    `has_plain_body` = JSON can say its body without a loss; else the body stays as it is.
+    `has_plain_body` = a form can hold its body without a loss; else the body stays as it is.
     """
 
     envelope: Envelope | None = None
@@ -41,7 +45,8 @@ def editable(job: ListedJob, keys: Codec) -> Editable:
         return Editable(reason=str(error))
     if envelope.type == UNDECODABLE:
         return Editable(reason="its bytes are not a job")
-    return Editable(envelope=envelope, has_plain_body=_is_plain(envelope.body))
+    is_plain = len(job.body) <= _LONGEST_BODY and _is_plain(envelope.body)
+    return Editable(envelope=envelope, has_plain_body=is_plain)
 
 
 def _is_plain(value: object) -> bool:

@@ -45,6 +45,7 @@ class Pages:
             when=_when,
             iso=_iso,
             json=json_text,
+            shown=_shown,
             part=quoted,
         )
         self._templates.globals.update(shown_url=shown_url, read_only=read_only, can=can)
@@ -95,11 +96,18 @@ def json_text(value: object) -> str:
     What does not print stands as its escape in JSON.
     """
     if isinstance(value, bytes):
-        return value[:LONGEST_TEXT].decode("utf-8", "backslashreplace")
+        return value.decode("utf-8", "backslashreplace")
     text = json.dumps(as_json(value), ensure_ascii=False, indent=2)
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() or c == "\n" else json.dumps(c)[1:-1] for c in text)
+
+
+def _shown(value: object) -> str:
+    """Return a value as JSON, of a very long one the beginning."""
+    text = json_text(value)
+    cut = f"\n… ({len(text):,} characters)"
+    return text if len(text) <= LONGEST_TEXT else text[:LONGEST_TEXT] + cut
 
 
 def _span(value: float | None) -> str:
