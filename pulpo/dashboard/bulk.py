@@ -8,13 +8,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pulpo.adapter import QueueAdmin
+from pulpo.adapter import QueueAdmin, Sampling
 from pulpo.codec import Codec
 from pulpo.dashboard.filters import JobFilter
-from pulpo.dashboard.looking import MOST_LOOKED_AT, look
-from pulpo.dashboard.verbs import can
+from pulpo.dashboard.looking import MOST_LOOKED_AT, look, survey
+from pulpo.dashboard.verbs import can, states_for
 from pulpo.errors import UsageError
-from pulpo.job import JobId
+from pulpo.job import JobId, ListedJob
 from pulpo.view import show
 
 __all__ = ["BATCH", "Bulk", "ChangedError", "matching"]
@@ -41,15 +41,25 @@ def matching(admin: QueueAdmin, bulk: Bulk, names: Sequence[str], keys: Codec) -
 
     Raises `ChangedError`.
     """
-    wanted = bulk.filter
-    found = look(admin, names, wanted.queue, wanted.state, limit=MOST_LOOKED_AT)
-    ids = [
-        job.id
-        for job in found.jobs
-        if can(bulk.verb, job.state) and (not wanted.searches or wanted.matches(show(job, keys)))
-    ]
+    ids = [job.id for job in _candidates(admin, bulk, names) if _is_meant(job, bulk, keys)]
     if len(ids) > bulk.most:
         raise ChangedError(
             f"it would be {len(ids):,} jobs now, not {bulk.most:,} as the page has said; look again"
         )
     return ids
+
+
+def _candidates(admin: QueueAdmin, bulk: Bulk, names: Sequence[str]) -> Sequence[ListedJob]:
+    wanted = bulk.filter
+    if wanted.searches or isinstance(admin, Sampling):
+        return survey(admin, names, wanted.queue, wanted.state).jobs
+    found: list[ListedJob] = []
+    for state in states_for(bulk.verb, wanted.state):
+        room = MOST_LOOKED_AT - len(found)
+        found += look(admin, names, wanted.queue, state, limit=room).jobs if room else ()
+    return found
+
+
+def _is_meant(job: ListedJob, bulk: Bulk, keys: Codec) -> bool:
+    searches = bulk.filter.searches
+    return can(bulk.verb, job.state) and (not searches or bulk.filter.matches(show(job, keys)))

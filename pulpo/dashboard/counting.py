@@ -11,7 +11,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from pulpo.adapter import QueueAdmin
@@ -35,9 +35,23 @@ class Counted:
     at: float
     took: float
 
-    def of(self, name: str) -> QueueStats | None:
-        """Return the count of one queue, if it has one."""
-        return next((found for found in self.queues if found.queue == name), None)
+    def of(self, name: str) -> QueueStats:
+        """Return the count of one queue; zeros for one that was not there."""
+        found = (stats for stats in self.queues if stats.queue == name)
+        return next(found, QueueStats(queue=name))
+
+    def total(self) -> QueueStats:
+        """Return the counts of all queues together."""
+        total = QueueStats(queue="")
+        for found in self.queues:
+            total = replace(
+                total,
+                ready=total.ready + found.ready,
+                delayed=total.delayed + found.delayed,
+                reserved=total.reserved + found.reserved,
+                buried=total.buried + found.buried,
+            )
+        return total
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -57,6 +71,7 @@ class Counts:
         self._clock = clock
         self._lock = threading.Lock()
         self._last: Counted | None = None
+        self._is_fresh = True
         self._running: Future[Counted] | None = None
 
     async def current(self, *, patience: float = PATIENCE) -> Counted | None:
@@ -74,15 +89,19 @@ class Counts:
         return self._last
 
     def forget(self) -> None:
-        """Let the next look begin a count of its own: something was changed."""
+        """Let the next look begin a count of its own: something was changed.
+
+        Where that takes long, the last one is shown meanwhile.
+        """
         with self._lock:
             self._running = None
-            self._last = None
+            self._is_fresh = False
 
     def _begin(self) -> Future[Counted] | None:
         with self._lock:
             last = self._last
-            if last is not None and self._clock.monotonic() - last.at < _good_for(last):
+            age = 0.0 if last is None else self._clock.monotonic() - last.at
+            if last is not None and self._is_fresh and age < _good_for(last):
                 return None
             running = self._running
             if running is not None and not running.done():
@@ -103,6 +122,7 @@ class Counts:
         with self._lock:
             if done is self._running and done.exception() is None:
                 self._last = done.result()
+                self._is_fresh = True
 
 
 def _good_for(counted: Counted) -> float:

@@ -15,7 +15,7 @@ from pulpo.identity import check_queue
 from pulpo.job import JobState
 from pulpo.view import ShownJob
 
-__all__ = ["PAGE", "JobFilter"]
+__all__ = ["MOST_PAGES", "PAGE", "JobFilter"]
 
 PAGE = 50
 MOST_PAGES = 40

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pulpo.adapter import QueueAdmin, Sampling
 from pulpo.job import JobId, JobState, ListedJob
 
-__all__ = ["MOST_LOOKED_AT", "Look", "find", "look"]
+__all__ = ["MOST_LOOKED_AT", "MOST_NUMBERS", "Look", "find", "look", "survey"]
 
 # Jobs that are looked at for one page, where they are searched and not only listed.
 MOST_LOOKED_AT = 2_000
@@ -52,6 +52,18 @@ def look(
             break
         found += _of_state(admin, queues, queue, wanted, room)
     return Look(jobs=found[:limit], all=len(found) <= limit)
+
+
+def survey(
+    admin: QueueAdmin, queues: Sequence[str], queue: str | None, state: JobState | None
+) -> Look:
+    """Return the jobs to search in: of each state its share, however many others there are."""
+    if isinstance(admin, Sampling):
+        return look(admin, queues, queue, state, limit=MOST_LOOKED_AT)
+    states = list(JobState) if state is None else [state]
+    share = MOST_LOOKED_AT // len(states)
+    looks = [look(admin, queues, queue, each, limit=share) for each in states]
+    return Look(jobs=[job for each in looks for job in each.jobs], all=all(e.all for e in looks))
 
 
 def _of_state(

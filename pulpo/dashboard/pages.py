@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 from starlette.requests import Request
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.routing import Route
@@ -52,9 +50,8 @@ class PageRoutes:
         """Show one queue."""
         seat, name = self._seat, check_queue(request.path_params["name"])
         counted = await seat.counts.current()
-        known = None if counted is None else counted.of(name)
-        page = await seat.doors.ask(lambda admin: seat.reading.queue(admin, name, known))
-        exists = known is not None or any(page.rows.values()) or page.stats.paused
+        page = await seat.doors.ask(lambda admin: seat.reading.queue(admin, name, counted))
+        exists = counted is None or name in counted.names
         return seat.pages.page(
             request, "queue.html", page=page, exists=exists, chart=chart(page.minutes)
         )
@@ -66,13 +63,13 @@ class PageRoutes:
             root = request.scope.get("root_path", "")
             return RedirectResponse(f"{root}/jobs/{quoted(check_id(wanted))}", 303)
         shown = JobFilter.of(request.query_params)
-        names = await self._names()
-        page = await seat.doors.ask(lambda admin: seat.reading.jobs(admin, shown, names))
+        counted = await seat.counts.current()
+        page = await seat.doors.ask(lambda admin: seat.reading.jobs(admin, shown, counted))
         return seat.pages.page(
             request,
             "jobs.html",
             page=page,
-            names=names,
+            names=() if counted is None else counted.names,
             states=[state.value for state in JobState],
             most=MOST_LOOKED_AT,
         )
@@ -80,9 +77,10 @@ class PageRoutes:
     async def job(self, request: Request) -> Response:
         """Show one job."""
         seat, job_id = self._seat, check_id(request.path_params["id"])
+        counted = await seat.counts.current()
 
         def read(admin: QueueAdmin) -> tuple[JobPage | None, bool, object]:
-            page, complete = seat.reading.job(admin, job_id, seat.clock.wall())
+            page, complete = seat.reading.job(admin, job_id, counted, seat.clock.wall())
             found = None if page is None else find(admin, job_id)[0]
             return page, complete, None if found is None else editable(found, seat.keys)
 
@@ -100,13 +98,11 @@ class PageRoutes:
 
     async def types(self, request: Request) -> Response:
         """Show which types of jobs there are."""
-        seat, names = self._seat, await self._names()
+        seat = self._seat
+        counted = await seat.counts.current()
+        names = () if counted is None else counted.names
         page = await seat.doors.ask(lambda admin: seat.reading.types(admin, names))
         return seat.pages.page(request, "types.html", page=page)
-
-    async def _names(self) -> Sequence[str]:
-        counted = await self._seat.counts.current()
-        return () if counted is None else counted.names
 
 
 async def _robots(_: Request) -> Response:

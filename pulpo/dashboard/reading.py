@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
-from pulpo.adapter import QueueAdmin
+from pulpo.adapter import QueueAdmin, Sampling
 from pulpo.codec import Codec
 from pulpo.dashboard.alarms import Alarm, alarms
 from pulpo.dashboard.counting import Counted
-from pulpo.dashboard.filters import PAGE, JobFilter
-from pulpo.dashboard.looking import MOST_LOOKED_AT, Look, find, look
+from pulpo.dashboard.filters import MOST_PAGES, PAGE, JobFilter
+from pulpo.dashboard.looking import MOST_LOOKED_AT, Look, find, look, survey
 from pulpo.dashboard.side import Minute, Telling, TypeToll, WorkerSeen
+from pulpo.dashboard.verbs import counted as numbers
 from pulpo.dashboard.verbs import counts
 from pulpo.dashboard.why import Why, why
 from pulpo.identity import published_at
@@ -57,9 +58,10 @@ class Overview:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueuePage:
-    """One queue, and its first jobs of each state."""
+    """One queue, and its first jobs of each state; all of them where nothing is counted yet."""
 
     stats: QueueStats
+    is_counted: bool
     minutes: Sequence[Minute] | None
     serving: Sequence[WorkerSeen] | None
     rows: Mapping[str, Sequence[Row]]
@@ -90,7 +92,6 @@ class JobPage:
 
     job: ShownJob
     why: Why
-    queue: QueueStats
     ttr: float
     crashes: int | None
     published: float | None
@@ -137,19 +138,19 @@ class Reading:
         return Overview(
             queues=queues,
             counted_ago=0.0 if counted is None else max(monotonic - counted.at, 0.0),
-            total=_total(queues or ()),
+            total=QueueStats(queue="") if counted is None else counted.total(),
             alarms=alarms(queues or (), workers),
             minutes=self.told.minutes(),
             workers=workers,
             failed=self._rows(buried.jobs),
         )
 
-    def queue(self, admin: QueueAdmin, name: str, counted: QueueStats | None) -> QueuePage:
+    def queue(self, admin: QueueAdmin, name: str, counted: Counted | None) -> QueuePage:
         """Return the page of a queue; zeros for one that is not there."""
-        stats = counted or admin.stats(name)
+        stats = QueueStats(queue=name) if counted is None else counted.of(name)
         rows, sampled = {}, False
         for state in JobState:
-            if getattr(stats, state.value):
+            if counted is None or getattr(stats, state.value):
                 found = look(admin, [name], name, state, limit=_FEW)
                 rows[state.value] = self._rows(found.jobs)
                 sampled = sampled or found.sampled
@@ -157,16 +158,38 @@ class Reading:
         serving = None if workers is None else [w for w in workers if name in w.queues]
         return QueuePage(
             stats=stats,
+            is_counted=counted is not None,
             minutes=self.told.minutes(name),
             serving=serving,
             rows=rows,
             sampled=sampled,
         )
 
-    def jobs(self, admin: QueueAdmin, wanted: JobFilter, names: Sequence[str]) -> JobList:
+    def jobs(self, admin: QueueAdmin, wanted: JobFilter, counted: Counted | None) -> JobList:
         """Return one page of the jobs that match."""
+        names = () if counted is None else counted.names
+        if wanted.searches or isinstance(admin, Sampling) or counted is None:
+            return self._searched(admin, wanted, names)
         first = (wanted.page - 1) * PAGE
-        found = look(admin, names, wanted.queue, wanted.state, limit=MOST_LOOKED_AT)
+        found = look(admin, names, wanted.queue, wanted.state, limit=first + PAGE)
+        stats = counted.of(wanted.queue) if wanted.queue else counted.total()
+        states = JobState if wanted.state is None else (wanted.state,)
+        # The count may be a little older than the list.
+        matching = max(sum(getattr(stats, state.value) for state in states), len(found.jobs))
+        return JobList(
+            filter=wanted,
+            rows=self._rows(found.jobs[first:]),
+            matching=matching,
+            acts=numbers(stats, wanted.state, most=MOST_LOOKED_AT),
+            looked=matching,
+            all=True,
+            sampled=False,
+            has_next=not found.all and wanted.page < MOST_PAGES,
+        )
+
+    def _searched(self, admin: QueueAdmin, wanted: JobFilter, names: Sequence[str]) -> JobList:
+        first = (wanted.page - 1) * PAGE
+        found = survey(admin, names, wanted.queue, wanted.state)
         matching: Sequence[ListedJob] = found.jobs
         if wanted.searches:
             matching = [job for job in matching if wanted.matches(show(job, self._keys))]
@@ -178,20 +201,21 @@ class Reading:
             looked=len(found.jobs),
             all=found.all,
             sampled=found.sampled,
-            has_next=len(matching) > first + PAGE,
+            has_next=len(matching) > first + PAGE and wanted.page < MOST_PAGES,
         )
 
-    def job(self, admin: QueueAdmin, id: str, now: float) -> tuple[JobPage | None, bool]:
+    def job(
+        self, admin: QueueAdmin, id: str, counted: Counted | None, now: float
+    ) -> tuple[JobPage | None, bool]:
         """Return one job, and whether all jobs were asked; `now` in seconds since the epoch."""
         found, complete = find(admin, id)
         if found is None:
             return None, complete
         shown = show(found, self._keys)
-        stats = admin.stats(found.queue)
+        stats = None if counted is None else counted.of(found.queue)
         page = JobPage(
             job=shown,
             why=why(shown, stats),
-            queue=stats,
             ttr=found.ttr,
             crashes=found.crashes,
             published=published_at(found.id),
@@ -238,16 +262,3 @@ def _expires(job: ListedJob) -> float | None:
         return Codec().decode(job.body).expires
     except ValueError:
         return None
-
-
-def _total(queues: Sequence[QueueStats]) -> QueueStats:
-    total = QueueStats(queue="")
-    for found in queues:
-        total = replace(
-            total,
-            ready=total.ready + found.ready,
-            delayed=total.delayed + found.delayed,
-            reserved=total.reserved + found.reserved,
-            buried=total.buried + found.buried,
-        )
-    return total

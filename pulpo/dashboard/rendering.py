@@ -48,6 +48,8 @@ class Pages:
             shown=_shown,
             part=quoted,
         )
+        for name in self._templates.list_templates():
+            self._templates.get_template(name)  # now, and not while somebody waits for a page
         self._templates.globals.update(shown_url=shown_url, read_only=read_only, can=can)
 
     def page(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from pulpo.job import JobState
+from pulpo.job import JobState, QueueStats
 
-__all__ = ["VERBS", "can", "counts"]
+__all__ = ["VERBS", "can", "counted", "counts", "states_for"]
 
 _ON = {
     "kick": {JobState.BURIED, JobState.DELAYED},
@@ -23,7 +23,20 @@ def can(verb: str, state: JobState | str) -> bool:
     return JobState(state) in _ON[verb]
 
 
+def states_for(verb: str, state: JobState | None) -> list[JobState]:
+    """Return in which states an act does something, of one state or of all."""
+    return [each for each in JobState if each in _ON[verb] and state in (None, each)]
+
+
 def counts(states: Iterable[JobState]) -> dict[str, int]:
     """Return for each act to how many jobs, by their states, it would do something."""
     found = list(states)
     return {verb: sum(can(verb, state) for state in found) for verb in VERBS}
+
+
+def counted(stats: QueueStats, state: JobState | None, *, most: int) -> dict[str, int]:
+    """Return the same for the jobs of a queue by its counts, `most` at a time."""
+    return {
+        verb: min(sum(getattr(stats, each.value) for each in states_for(verb, state)), most)
+        for verb in VERBS
+    }

@@ -23,21 +23,22 @@ class Why:
     hint: str = ""
 
 
-def why(job: ShownJob, queue: QueueStats) -> Why:
-    """Return why this job is where it is."""
+def why(job: ShownJob, queue: QueueStats | None) -> Why:
+    """Return why this job is where it is; `queue` is None where it was not counted yet."""
     if job.state == "reserved":
         return Why(text="It is being run now.", hint="What is being run can't be changed.")
     if job.state == "buried":
         return _buried(job)
     if job.state == "delayed":
         return _delayed(job)
-    if queue.paused:
+    if queue is not None and queue.paused:
         left = "" if queue.pause_left is None else f" for {_span(queue.pause_left)} more"
         return Why(text=f"Its queue is paused{left}.", hint=f"Resume the queue {queue.queue}.")
     if job.problem:
         return Why(text=f"It is ready, but {job.problem}.", hint="No worker runs it like this.")
     return Why(
-        text=f"It is ready to run, one of {queue.ready:,} in its queue.",
+        text="It is ready to run"
+        + ("." if queue is None else f", one of {max(queue.ready, 1):,} in its queue."),
         hint="If that does not move: is there a worker that serves this queue?",
     )
 

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
 
 from pulpo.adapter import Sampling
 from pulpo.codec import Codec
+from pulpo.dashboard.bulk import Bulk, matching
+from pulpo.dashboard.counting import Counted
 from pulpo.dashboard.filters import JobFilter
 from pulpo.dashboard.looking import MOST_LOOKED_AT, MOST_NUMBERS, find, look
 from pulpo.dashboard.reading import Reading
 from pulpo.dashboard.side import NothingTold
+from pulpo.dashboard.verbs import counted
 from pulpo.job import JobState, ListedJob, QueueStats
 from pulpo.registry import Registry
 from tests.dashboard.conftest import Site
@@ -25,6 +28,7 @@ class Endless:
 
     limits: list[int] = field(default_factory=list)
     asked: list[str] = field(default_factory=list)
+    states: list[JobState | None] = field(default_factory=list)
 
     def queues(self) -> Sequence[str]:
         raise AssertionError("the names are known")
@@ -38,6 +42,7 @@ class Endless:
     ) -> Sequence[ListedJob]:
         assert queue is not None or state is not JobState.READY, "the engine would count names"
         self.limits.append(limit)
+        self.states.append(state)
         job = ListedJob(
             id="1",
             number=1,
@@ -49,6 +54,10 @@ class Endless:
         return [job] * limit
 
 
+MANY = QueueStats(queue="mail", ready=10**6, delayed=10**6, buried=10**6)
+COUNTED = Counted(queues=(MANY,), at=0.0, took=5.0)
+
+
 @pytest.fixture
 def reading() -> Reading:
     return Reading(keys=Codec(), registry=Registry(), told=NothingTold())
@@ -58,20 +67,19 @@ def test_a_list_asks_for_no_more_than_it_looks_at(reading: Reading) -> None:
     for query in ({}, {"type": "x"}, {"state": "buried"}, {"queue": "mail", "page": "40"}):
         admin: Any = Endless()
 
-        page = reading.jobs(admin, JobFilter.of(query), ["mail", "other"])
+        page = reading.jobs(admin, JobFilter.of(query), COUNTED)
 
-        assert page.looked == MOST_LOOKED_AT
-        assert not page.all
-        assert max(admin.limits) <= MOST_LOOKED_AT + 1
-        assert len(page.rows) <= 50
+        assert sum(admin.limits) <= MOST_LOOKED_AT + 4 + 50
+        assert admin.asked == []
+        assert len(page.rows) == (0 if "type" in query else 50)
 
 
 def test_a_queue_asks_for_few_and_counts_nothing_that_was_counted(reading: Reading) -> None:
     admin: Any = Endless()
 
-    page = reading.queue(admin, "mail", admin.stats("mail"))
+    page = reading.queue(admin, "mail", COUNTED)
 
-    assert admin.asked == ["stats"]
+    assert admin.asked == []
     assert admin.limits == [11, 11, 11]
     assert {len(rows) for rows in page.rows.values()} == {10}
 
@@ -137,3 +145,24 @@ def test_a_job_that_was_seen_is_found_again_at_once(site: Site) -> None:
     assert admin.spot("0198c0de-7a11-7b0b-8123-6c6f73746a6f", numbers=10_000) == (None, True)
     assert find(admin, middle)[0] is not None
     assert MOST_NUMBERS >= 1_000
+
+
+def test_what_is_searched_is_not_hidden_behind_a_million_ready_jobs(reading: Reading) -> None:
+    admin: Any = Endless()
+
+    page = reading.jobs(admin, JobFilter.of({"type": "welcome"}), COUNTED)
+
+    assert page.acts == {"kick": 1_000, "bury": 1_000, "delete": 1_500}
+    assert page.matching == MOST_LOOKED_AT
+
+
+def test_an_act_on_all_reaches_what_stands_behind_a_million_ready_jobs() -> None:
+    admin: Any = Endless()
+    few = replace(MANY, delayed=0, buried=3)
+    assert counted(few, None, most=2_000) == {"kick": 3, "bury": 2_000, "delete": 2_000}
+
+    asked = Bulk(verb="kick", filter=JobFilter(queue="mail"), most=MOST_LOOKED_AT)
+    ids = matching(admin, asked, ["mail"], Codec())
+
+    assert len(ids) == MOST_LOOKED_AT
+    assert admin.states == [JobState.DELAYED]
