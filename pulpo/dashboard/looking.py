@@ -11,7 +11,16 @@ from dataclasses import dataclass
 from pulpo.adapter import QueueAdmin, Sampling
 from pulpo.job import JobId, JobState, ListedJob
 
-__all__ = ["MOST_LOOKED_AT", "MOST_NUMBERS", "Look", "find", "look", "survey"]
+__all__ = [
+    "MOST_LOOKED_AT",
+    "MOST_NUMBERS",
+    "Look",
+    "StateLook",
+    "few_of_each",
+    "find",
+    "look",
+    "survey",
+]
 
 # Jobs that are looked at for one page, where they are searched and not only listed.
 MOST_LOOKED_AT = 2_000
@@ -64,6 +73,37 @@ def survey(
     share = MOST_LOOKED_AT // len(states)
     looks = [look(admin, queues, queue, each, limit=share) for each in states]
     return Look(jobs=[job for each in looks for job in each.jobs], all=all(e.all for e in looks))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StateLook:
+    """The first jobs of one state."""
+
+    state: JobState
+    look: Look
+
+
+def few_of_each(
+    admin: QueueAdmin, queue: str, states: Sequence[JobState], *, limit: int
+) -> list[StateLook]:
+    """Return the first jobs of a queue by their states; one sample is enough for all of them."""
+    if not isinstance(admin, Sampling):
+        return [
+            StateLook(state=each, look=look(admin, [queue], queue, each, limit=limit))
+            for each in states
+        ]
+    found = look(admin, [queue], queue, None, limit=MOST_LOOKED_AT)
+    return [
+        StateLook(
+            state=each,
+            look=Look(
+                jobs=[job for job in found.jobs if job.state is each][:limit],
+                all=found.all,
+                sampled=found.sampled,
+            ),
+        )
+        for each in states
+    ]
 
 
 def _of_state(

@@ -15,7 +15,7 @@ from pulpo.codec import Codec
 from pulpo.dashboard.alarms import Alarm, alarms
 from pulpo.dashboard.counting import Counted
 from pulpo.dashboard.filters import MOST_PAGES, PAGE, JobFilter
-from pulpo.dashboard.looking import MOST_LOOKED_AT, Look, find, look, survey
+from pulpo.dashboard.looking import MOST_LOOKED_AT, Look, few_of_each, find, look, survey
 from pulpo.dashboard.side import Minute, Telling, TypeToll, WorkerSeen
 from pulpo.dashboard.verbs import counted as numbers
 from pulpo.dashboard.verbs import counts
@@ -30,8 +30,6 @@ __all__ = ["JobList", "JobPage", "Overview", "QueuePage", "Reading", "Row", "Typ
 
 # Of each state, on the page of a queue.
 _FEW = 10
-# Of each state, for the page of types.
-_SAMPLE = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,12 +146,8 @@ class Reading:
     def queue(self, admin: QueueAdmin, name: str, counted: Counted | None) -> QueuePage:
         """Return the page of a queue; zeros for one that is not there."""
         stats = QueueStats(queue=name) if counted is None else counted.of(name)
-        rows, sampled = {}, False
-        for state in JobState:
-            if counted is None or getattr(stats, state.value):
-                found = look(admin, [name], name, state, limit=_FEW)
-                rows[state.value] = self._rows(found.jobs)
-                sampled = sampled or found.sampled
+        states = [each for each in JobState if counted is None or getattr(stats, each.value)]
+        found = few_of_each(admin, name, states, limit=_FEW)
         workers = self.told.workers()
         serving = None if workers is None else [w for w in workers if name in w.queues]
         return QueuePage(
@@ -161,8 +155,8 @@ class Reading:
             is_counted=counted is not None,
             minutes=self.told.minutes(name),
             serving=serving,
-            rows=rows,
-            sampled=sampled,
+            rows={each.state.value: self._rows(each.look.jobs) for each in found},
+            sampled=any(each.look.sampled for each in found),
         )
 
     def jobs(self, admin: QueueAdmin, wanted: JobFilter, counted: Counted | None) -> JobList:
@@ -227,13 +221,10 @@ class Reading:
     def types(self, admin: QueueAdmin, names: Sequence[str]) -> TypesPage:
         """Return what types there are, by the code that is known here and by a look at jobs."""
         seen: dict[str, Counter[str]] = {}
-        looked, complete = 0, True
-        for state in JobState:
-            found = look(admin, names, None, state, limit=_SAMPLE)
-            looked, complete = looked + len(found.jobs), complete and found.all
-            for job in found.jobs:
-                name = show(job, self._keys).type or "?"
-                seen.setdefault(name, Counter())[job.state.value] += 1
+        found = survey(admin, names, None, None)
+        for job in found.jobs:
+            name = show(job, self._keys).type or "?"
+            seen.setdefault(name, Counter())[job.state.value] += 1
         known = {job_type.type: job_type for job_type in self._registry}
         tolls = {toll.type: toll for toll in self.told.types() or ()}
         lines = [
@@ -246,7 +237,7 @@ class Reading:
             )
             for name in sorted({*seen, *known, *tolls})
         ]
-        return TypesPage(types=lines, all=complete, looked=looked, knows_code=bool(known))
+        return TypesPage(types=lines, all=found.all, looked=len(found.jobs), knows_code=bool(known))
 
     def _rows(self, jobs: Sequence[ListedJob]) -> list[Row]:
         return [_row(show(job, self._keys)) for job in jobs]
