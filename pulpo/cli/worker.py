@@ -7,15 +7,19 @@ import importlib
 import os
 import socket
 import sys
+from contextlib import suppress
 from functools import partial
 
 import click
 
+from pulpo.adapters import open_engine
 from pulpo.cli.door import shared_url
 from pulpo.cli.errors import FAILED, CommandError
 from pulpo.cli.load import check_modules, load_parts
 from pulpo.cli.parameters import ADDRESS, DURATION, QUEUE, SIZE
 from pulpo.cli.target import Target, pass_target, target_options
+from pulpo.errors import QueueError
+from pulpo.side import side_of
 from pulpo.system import open_standard_streams
 from pulpo.worker.door import listen
 from pulpo.worker.settings import WorkerSettings
@@ -31,12 +35,15 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _share() -> None:
+def _share(url: str, *, side: bool) -> None:
     """Import what every process is going to need, once: they share its memory then.
 
     And keep the garbage collector away from it, whose marks would make a copy of each page.
     """
     importlib.import_module("pulpo.function")  # with wrapt, the largest of them
+    if side:
+        with suppress(QueueError):  # each process says so itself
+            side_of(open_engine(url))  # imports the store, which is opened on first use only
     gc.collect()
     gc.freeze()
 
@@ -133,7 +140,7 @@ def worker(
     """
     open_standard_streams()
     check_modules(modules)
-    shared_url(target)
+    url = shared_url(target)
     settings = WorkerSettings(
         queues=tuple(dict.fromkeys(queues)),
         threads=threads,
@@ -152,7 +159,7 @@ def worker(
         # For the processes of suspects: as an argument, everybody who lists processes would see it.
         os.environ[WORKER_URL] = target.url
     listening = None if http is None else _listening(*http)
-    _share()
+    _share(url, side=settings.side)
     # By name, not as a closure: a supervisor that spawns its processes has to pickle it.
     load = partial(load_parts, tuple(modules), target.url)
     return supervise(load, settings, processes=processes or _cores(), http=listening)

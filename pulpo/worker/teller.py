@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 from pulpo.clock import Clock
-from pulpo.errors import QueueError, QueueUnavailableError
+from pulpo.errors import QueueError, QueueFullError, QueueUnavailableError
 from pulpo.identity import new_id
 from pulpo.side import SideStore
 from pulpo.telling import MinuteCount, SeenWorker, forget_worker, merged, tell_minutes, tell_worker
@@ -26,7 +26,9 @@ from pulpo.worker.tally import Tally
 __all__ = ["EVERY", "Teller", "introduce"]
 
 # How often it speaks where something has changed, and at least where nothing has, in seconds.
-EVERY, AT_LEAST_EVERY = 1.0, 3.0
+EVERY, AT_LEAST_EVERY = 1.0, 4.0
+# An idle worker looks less often: that it wakes at all is half of what it costs.
+IDLE = 2.0
 # Between two tries while the store is away.
 LONGEST_PAUSE = 30.0
 # So many counts are kept for a store that is away; then they are dropped.
@@ -100,10 +102,12 @@ class Teller:
             self._pending = ()
             return
         seen, now = self._look(), self._clock.monotonic()
+        is_idle = not (self._pending or seen.busy)
         if _without_times(seen) != self._last or now - self._spoken >= AT_LEAST_EVERY:
             tell_worker(store, seen)
             self._last, self._spoken = _without_times(seen), now
         self._tell_counts(store)
+        self.pause = IDLE if is_idle else EVERY
 
     def _say_goodbye(self) -> None:
         self._gather()
@@ -124,7 +128,7 @@ class Teller:
         try:
             if counts:
                 tell_minutes(store, counts)
-        except QueueUnavailableError:
+        except (QueueFullError, QueueUnavailableError):
             self._pending = counts  # certainly not written
             raise
 
@@ -157,7 +161,7 @@ class Teller:
         else:
             if self._is_away:
                 self._journal.say("INFO", "side", reason="workers tell beside the queue again")
-            self._is_away, self.pause = False, EVERY
+            self._is_away = False
 
 
 def _without_times(seen: SeenWorker) -> SeenWorker:

@@ -11,11 +11,12 @@ import pytest
 
 from pulpo.adapter import Engine
 from pulpo.adapters import open_engine
+from pulpo.adapters.sqlite import room
 from pulpo.clock import ManualClock
 from pulpo.contract import SideContract
 from pulpo.contract.side import SPACE, Doors, count, fact, values
-from pulpo.errors import QueueUnavailableError, UsageError
-from pulpo.side import SideStore, side_of
+from pulpo.errors import QueueFullError, QueueUnavailableError, UsageError
+from pulpo.side import Removal, SideStore, side_of
 
 # Nobody listens there: facts need no server.
 NOBODY = "beanstalkd://127.0.0.1:1"
@@ -120,6 +121,20 @@ class TestSQLite(OnDisk):
         store = side_of(engine)
         assert store is not None
         assert store.is_whole
+
+    def test_no_fact_takes_the_room_that_settling_needs(
+        self, door: Doors, monkeypatch: pytest.MonkeyPatch, clock: ManualClock
+    ) -> None:
+        store = door()
+        store.write([fact("a")])
+        monkeypatch.setattr(room, "free_bytes", lambda folder: room.LEAST_FREE - 1)
+        clock.advance(2.0)
+
+        with pytest.raises(QueueFullError):
+            store.write([fact("b")])
+        with pytest.raises(QueueFullError):
+            store.add([count("c", n=1)])
+        assert store.remove([Removal(space=SPACE, key="a")]) == [True]
 
     def test_facts_wake_nobody_and_are_no_jobs(self, engine: Engine, door: Doors) -> None:
         door().write([fact("a")])

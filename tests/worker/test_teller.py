@@ -25,7 +25,7 @@ from pulpo.worker.journal import Journal
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.slots import Slots
 from pulpo.worker.tally import Tally
-from pulpo.worker.teller import EVERY, LONGEST_PAUSE, Teller, introduce
+from pulpo.worker.teller import EVERY, IDLE, LONGEST_PAUSE, Teller, introduce
 from pulpo.worker.threads import ThreadPool
 from tests.worker.stage import run_of, until
 
@@ -127,11 +127,12 @@ def test_it_tells_what_its_slots_run(scene: Scene) -> None:
 
 
 def test_it_repeats_itself_only_now_and_then(scene: Scene) -> None:
-    for _ in range(9):
+    for _ in range(12):
         scene.teller.tell()
         scene.clock.advance(1.0)
     assert scene.store.writes == 3
     scene.stopped.set()
+    scene.teller.tell()
     scene.teller.tell()
 
     assert scene.store.writes == 4
@@ -172,6 +173,15 @@ def test_when_it_is_back_nothing_is_missing(scene: Scene) -> None:
     assert len(read_workers(scene.door)) == 1
     assert [level for level, _ in scene.said] == ["WARNING", "INFO"]
     assert scene.teller.pause == EVERY
+
+
+def test_an_idle_one_looks_less_often(scene: Scene) -> None:
+    scene.count()
+    scene.teller.tell()
+    busy = scene.teller.pause
+    scene.teller.tell()
+
+    assert (busy, scene.teller.pause) == (EVERY, IDLE)
 
 
 def test_of_what_may_have_been_written_nothing_is_written_twice(scene: Scene) -> None:

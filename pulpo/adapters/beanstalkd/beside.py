@@ -6,8 +6,8 @@ addresses and files, not what a fact is.
 
 from __future__ import annotations
 
-import hashlib
 import re
+import zlib
 
 from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.sqlite.engine import SQLiteEngine
@@ -53,4 +53,4 @@ def _name(address: Address) -> str:
     if plain == where and len(plain) <= 100:
         return plain
     # Two that look alike now must not share a file.
-    return f"{plain[-100:]}-{hashlib.sha256(where.encode()).hexdigest()[:12]}"
+    return f"{plain[-100:]}-{zlib.crc32(where.encode()):08x}"

@@ -13,6 +13,7 @@ from types import MappingProxyType
 from typing import TypeVar
 
 from pulpo.adapters.sqlite.database import Database, Ready
+from pulpo.adapters.sqlite.room import Room
 from pulpo.adapters.sqlite.rows import Moment
 from pulpo.clock import Clock
 from pulpo.side import (
@@ -75,6 +76,7 @@ class SQLiteSide:
         self._database = database
         self._is_whole = is_whole
         self._swept = -_BETWEEN_SWEEPS
+        self._room = Room(database.path.parent, database.clock)
 
     @property
     def is_whole(self) -> bool:
@@ -84,11 +86,13 @@ class SQLiteSide:
     def write(self, writes: Sequence[Write]) -> Sequence[Written]:
         """Write facts in one transaction."""
         check_writes(writes)
+        self._check_room(sum(len(write.value) for write in writes))
         return self._transact(_Turn.write, writes)
 
     def add(self, additions: Sequence[Addition]) -> None:
         """Add to numbers in one transaction."""
         check_additions(additions)
+        self._check_room(len(additions))
         self._transact(_Turn.add, additions)
 
     def read(self, space: str, keys: Sequence[str]) -> Sequence[Fact | None]:
@@ -118,6 +122,11 @@ class SQLiteSide:
     def close(self) -> None:
         """Let go of the file; twice is once."""
         self._database.close()
+
+    def _check_room(self, size: int) -> None:
+        # What is left on a full disk is for settling jobs: no fact may take it.
+        if full := self._room.refusal(size):
+            raise full
 
     def _transact(
         self, act: Callable[[_Turn, Item], Result], batch: Sequence[Item]
@@ -175,8 +184,13 @@ class _Turn:
         version = ABSENT if found is None else found.version
         if write.expected is not None and write.expected != version:
             return Written(False, found)
-        self._put(write.space, write.key, write.value, None, write.lasts)
-        return Written(True, self._find(write.space, write.key))
+        new = self._put(write.space, write.key, write.value, None, write.lasts)
+        return Written(
+            True,
+            Fact(
+                space=write.space, key=write.key, version=new, left=write.lasts, value=write.value
+            ),
+        )
 
     def add(self, addition: Addition) -> None:
         found = self._find(addition.space, addition.key)
@@ -203,6 +217,7 @@ class _Turn:
 
     def _put(
         self, space: str, key: str, value: bytes | None, amounts: str | None, lasts: float | None
-    ) -> None:
+    ) -> int:
         told = {"space": space, "key": key, "value": value, "amounts": amounts}
-        self._connection.execute(_PUT, {**self._now.names, **told, **self._now.ends(lasts)})
+        names = {**self._now.names, **told, **self._now.ends(lasts)}
+        return self._connection.execute(_PUT, names).lastrowid or 0
