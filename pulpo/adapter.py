@@ -27,7 +27,7 @@ from pulpo.job import (
 if TYPE_CHECKING:
     from pulpo.checkup import Finding  # no worker and no producer needs it
 
-__all__ = ["Engine", "Examinable", "QueueAdapter", "QueueAdmin", "no_beat"]
+__all__ = ["Engine", "Examinable", "Glimpsing", "QueueAdapter", "QueueAdmin", "no_beat"]
 
 
 def no_beat() -> None:
@@ -253,6 +253,25 @@ class OwnClock(Protocol):
 
         Raises `QueueUnavailableError`.
         """
+        ...
+
+
+@runtime_checkable
+class Glimpsing(Protocol):
+    """What an admin may have beside: one of a queue that cannot be listed, only walked through.
+
+    Where a walk through all jobs takes too long, a part of them is looked at, and the answer says
+    whether that was all. `numbers` bounds what the queue is asked.
+    """
+
+    def glimpse(
+        self, queue: str | None, state: JobState | None, *, limit: int, numbers: int
+    ) -> tuple[Sequence[ListedJob], bool]:
+        """Return up to `limit` jobs, the next ones of the queue among them; True = that is all."""
+        ...
+
+    def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
+        """Look for a job by its id; True = the answer is certain."""
         ...
 
 

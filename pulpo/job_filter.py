@@ -69,7 +69,8 @@ def _same(one: object, other: object) -> bool:
 class JobFilter:
     """What a job must be like; what is None or empty asks for nothing.
 
-    `type` is a whole name, `error` a text within any of its errors, in capitals or not. `older`
+    `type` is a whole name, `error` a text within any of its errors or what is
+    wrong with it, in capitals or not. `older`
     and `newer` are seconds since the job was accepted, by its id or as the engine knows it.
     """
 
@@ -119,4 +120,5 @@ class JobFilter:
         if self.error is None:
             return True
         wanted = self.error.casefold()
-        return any(wanted in text.casefold() for text in (job.error or "", *job.earlier))
+        told = (job.error or "", job.problem or "", *job.earlier)
+        return any(wanted in text.casefold() for text in told)

@@ -13,23 +13,11 @@ from collections.abc import Sequence
 
 import click
 
+from pulpo.printable import escape
+
 __all__ = ["data", "escape", "for_people", "hush", "json_line", "talk", "wants_colour"]
 
 _COLOURS = {"buried": "red", "reserved": "cyan", "delayed": "yellow"}
-
-
-def escape(text: str, *, keep: str = "") -> str:
-    """Return the text with everything that does not print as `\\u001b`; `keep` stays as it is."""
-    if text.isprintable():
-        return text
-    return "".join(
-        char if char.isprintable() or char in keep else _number_of(char) for char in text
-    )
-
-
-def _number_of(char: str) -> str:
-    code = ord(char)
-    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
 
 
 def data(text: str) -> None:

@@ -16,7 +16,7 @@ from tests.lab.beanstalkd import find_beanstalkd
 from tests.lab.compiler import find_compiler
 from tests.lab.disks import can_mount
 
-__all__ = ["find_faketime", "missing", "need"]
+__all__ = ["find_chromium", "find_faketime", "missing", "need"]
 
 _FAKETIME = ("/usr/lib", "/usr/lib64", "/usr/local/lib")
 
@@ -43,6 +43,11 @@ def find_faketime() -> str | None:
     return None
 
 
+def find_chromium() -> str | None:
+    """Return the path of the browser."""
+    return shutil.which("chromium") or shutil.which("chromium-browser")
+
+
 def _program(name: str) -> str:
     return "" if shutil.which(name) else f"{name} is not installed"
 
@@ -53,6 +58,7 @@ _LOOKS = {
     "compiler": lambda: "" if find_compiler() else "no C compiler is installed",
     "strace": lambda: _program("strace"),
     "prlimit": lambda: _program("prlimit"),
+    "chromium": lambda: "" if find_chromium() else "chromium is not installed",
     "faketime": lambda: "" if find_faketime() else "libfaketime is not installed",
     "small disk": lambda: "" if can_mount() else "a small disk cannot be mounted here",
 }

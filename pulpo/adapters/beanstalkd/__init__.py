@@ -42,6 +42,7 @@ class BeanstalkdEngine:
             from pulpo.adapters.beanstalkd.beside import named  # noqa: PLC0415  # few name one
 
             named(self._side, clock)
+        self._known: dict[str, int] = {}  # numbers by ids, of jobs that an operator has seen
 
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
         """Open a door for one thread."""
@@ -55,7 +56,7 @@ class BeanstalkdEngine:
         # Loads greenstalk, which a producer does without.
         from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin  # noqa: PLC0415
 
-        return BeanstalkdAdmin(self._open_link, self._address, self._clock)
+        return BeanstalkdAdmin(self._open_link, self._address, self._clock, self._known)
 
     def side(self) -> SideStore:
         """Open the facts beside the queue for one thread; see `pulpo.side.KeepsSide`."""

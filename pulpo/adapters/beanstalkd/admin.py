@@ -7,7 +7,7 @@ and what is being run is left alone.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, MutableMapping, Sequence
 from contextlib import contextmanager, suppress
 from functools import wraps
 from heapq import nsmallest
@@ -19,6 +19,8 @@ from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.beanstalkd.changing import Changes
 from pulpo.adapters.beanstalkd.control import Control
+from pulpo.adapters.beanstalkd.finding import Finder, place
+from pulpo.adapters.beanstalkd.kicking import kick_buried
 from pulpo.adapters.beanstalkd.link import Link
 from pulpo.adapters.beanstalkd.walking import PROBE, Walker
 from pulpo.clock import Clock
@@ -51,8 +53,6 @@ P = ParamSpec("P")
 T = TypeVar("T")
 Admin = TypeVar("Admin", bound="BeanstalkdAdmin")
 
-# How many numbers are asked for at once.
-_WIDEST = 1_000
 # Longer than anybody will wait: shown as a pause without an end.
 _ENDLESS = 1_000_000_000
 # So many ready jobs are looked at one by one, to tell how many of them go before another.
@@ -86,9 +86,16 @@ def _understanding(control: Control) -> Iterator[None]:
 class BeanstalkdAdmin:
     """Looks at and changes jobs from outside; one thread, connects at its first use."""
 
-    def __init__(self, open_link: Callable[[], Link], address: Address, clock: Clock) -> None:
+    def __init__(
+        self,
+        open_link: Callable[[], Link],
+        address: Address,
+        clock: Clock,
+        known: MutableMapping[str, int] | None = None,
+    ) -> None:
         self._control = Control(address)
         self._walker = Walker(open_link, self._control, clock)
+        self._finder = Finder(self._walker, self._control, {} if known is None else known)
         self._changes = Changes(self._walker, clock)
 
     @_understood
@@ -129,13 +136,8 @@ class BeanstalkdAdmin:
         """Return jobs in the order in which they would run; walks through all of them."""
         if queue is not None:
             check_queue(queue)
-        order = [JobState.READY, JobState.RESERVED, JobState.DELAYED, JobState.BURIED]
         jobs = (job for page in self.walk(queue, state) for job in page.jobs)
-        return nsmallest(
-            max(limit, 0),
-            jobs,
-            key=lambda job: (order.index(job.state), job.due, job.priority, job.number),
-        )
+        return nsmallest(max(limit, 0), jobs, key=place)
 
     def walk(
         self,
@@ -161,6 +163,20 @@ class BeanstalkdAdmin:
         return self._walker.newest(limit)
 
     @_understood
+    def glimpse(
+        self, queue: str | None, state: JobState | None, *, limit: int, numbers: int
+    ) -> tuple[Sequence[ListedJob], bool]:
+        """Return some jobs without a walk through all; see `pulpo.adapter.Glimpsing`."""
+        if queue is not None:
+            check_queue(queue)
+        return self._finder.glimpse(queue, state, limit=limit, numbers=numbers)
+
+    @_understood
+    def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
+        """Look for a job without a walk through all; see `pulpo.adapter.Glimpsing`."""
+        return self._finder.spot(id, numbers=numbers)
+
+    @_understood
     def look(self, jobs: Sequence[Sighting]) -> Sequence[ListedJob | None]:
         """Look once more at jobs that were seen."""
         return self._walker.look(jobs)
@@ -173,8 +189,8 @@ class BeanstalkdAdmin:
 
     @_understood
     def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:
-        """Look jobs up: a number directly, a pulpo id by walking."""
-        found = self._walker.find(ids)
+        """Look jobs up: a number directly, a pulpo id where it was seen last, else by walking."""
+        found = self._finder.find(ids)
         return [found.get(name) for name in ids]
 
     @_understood
@@ -183,13 +199,13 @@ class BeanstalkdAdmin:
         ready = self.stats(job.queue).ready
         if ready > _FEW:
             return 0, ready - 1
-        place = (job.priority, job.number)
+        before = (job.priority, job.number)
         line = (
             (other.priority, other.number)
             for page in self.walk(job.queue, JobState.READY, bodies=False)
             for other in page.jobs
         )
-        count = sum(other < place for other in line)
+        count = sum(other < before for other in line)
         return count, count
 
     @_understood
@@ -199,27 +215,9 @@ class BeanstalkdAdmin:
 
     @_understood
     def kick_all(self, queue: str) -> int:
-        """Kick the buried jobs of a queue by number: `kick` itself would take delayed ones.
-
-        The first of them is known without a walk, and those that were buried with it have numbers
-        close behind: as long as that is so, more and more are looked at in one flight.
-        """
-        kicked, count, width = 0, self.stats(queue).buried, 1
-        while kicked < count and (first := self._first_buried(queue)) is not None:
-            numbers = self._walker.buried_in(queue, range(first, first + width))
-            kicked += sum(self._changes.kick(numbers))
-            width = min(width * 2, _WIDEST) if 2 * len(numbers) >= width else 1
-        return kicked
-
-    def _first_buried(self, queue: str) -> int | None:
-        with self._control.talking() as client:
-            try:
-                client.use(queue)
-                return client.peek_buried().id
-            except greenstalk.NotFoundError:
-                return None
-            finally:
-                client.use("default")
+        """Kick the buried jobs of a queue, and no delayed ones."""
+        count = self.stats(queue).buried
+        return kick_buried(self._control, self._walker, self._changes, queue, count=count)
 
     @_understood
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:

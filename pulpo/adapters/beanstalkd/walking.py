@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import islice
 
 import greenstalk
 
@@ -21,7 +22,7 @@ from pulpo.adapters.beanstalkd.looking import unclean
 from pulpo.clock import Clock
 from pulpo.codec import Codec
 from pulpo.errors import CodecError, QueueError, QueueUnavailableError
-from pulpo.job import JobId, JobState, ListedJob, Page, Sighting
+from pulpo.job import JobState, ListedJob, Page, Sighting
 from pulpo.spread import spread
 
 __all__ = ["PROBE", "Found", "Walker", "pulpo_id"]
@@ -58,35 +59,28 @@ class Walker:
         # The newest number, and for which server and count of all its jobs it is that.
         self._newest = 0
         self._drawn_at = ("", -1)
+        #: Whether the last walk that came to its end has seen every job.
+        self.saw_all = False
 
-    def walk(self) -> Iterator[Found]:
-        """Yield every job, from the newest and the oldest number in turn."""
+    def walk(self, most: int | None = None) -> Iterator[Found]:
+        """Yield every job, from the newest and the oldest number in turn.
+
+        Ends when about `most` numbers were looked at, if that is said.
+        """
         count, newest = self._extent()
-        for page in self._peeked(_from_both_ends(1, newest), count):
+        self.saw_all = False
+        windows = _from_both_ends(1, newest)
+        some = windows if most is None else islice(windows, -(-most // _WINDOW))
+        for page in self._peeked(some, count):
             yield from page
+            count -= len(page)
+        self.saw_all = count <= 0 or next(windows, None) is None
 
     def sample(self) -> Iterator[list[ListedJob]]:
         """Yield every job, in pages, the first of which come from all over."""
         count, newest = self._extent()
         for page in self._peeked(_from_all_over(newest, count), count):
             yield self.describe(page)
-
-    def find(self, ids: Sequence[JobId]) -> dict[JobId, ListedJob]:
-        """Look jobs up: a number directly, a pulpo id by walking."""
-        hits = {}
-        for job in self.peek([int(name) for name in ids if _is_number(name)]):
-            if str(job.number) == pulpo_id(job):
-                hits[str(job.number)] = job
-        missing = {name for name in ids if name not in hits}
-        if missing:
-            for job in self.walk():
-                name = pulpo_id(job)
-                if name in missing:
-                    hits[name] = job
-                    missing.discard(name)
-                    if not missing:
-                        break
-        return {job.id: job for job in self.describe(list(hits.values()))}
 
     def pages(
         self, queue: str | None, state: JobState | None, count: int | None, *, bodies: bool
@@ -259,10 +253,6 @@ def _from_all_over(newest: int, count: int) -> Iterator[Sequence[int]]:
         start = low + place * _WINDOW
         yield range(start, min(newest, start + _WINDOW - 1) + 1)
     yield from _from_both_ends(1, low - 1)
-
-
-def _is_number(id: JobId) -> bool:
-    return id.isdigit() and id.isascii() and len(id) < 19
 
 
 def _newest(client: greenstalk.Client[bytes], total: int) -> tuple[int, int]:

@@ -1,0 +1,145 @@
+"""The dashboard as an ASGI application: its parts put together, and how it answers in trouble.
+
+Opens nothing before the first page. Which URL is served and who may come in is decided here.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TypeAlias
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount
+from starlette.staticfiles import StaticFiles
+
+import pulpo
+from pulpo.app import Pulpo
+from pulpo.clock import SystemClock
+from pulpo.dashboard.access import Access, Hosts, new_token
+from pulpo.dashboard.acts import ActRoutes
+from pulpo.dashboard.bulk import ChangedError
+from pulpo.dashboard.counting import Counts
+from pulpo.dashboard.doors import Doors
+from pulpo.dashboard.guard import Auth, Guard
+from pulpo.dashboard.pages import PageRoutes
+from pulpo.dashboard.reading import Reading
+from pulpo.dashboard.rendering import Pages
+from pulpo.dashboard.seat import Seat
+from pulpo.dashboard.side import NothingTold, Telling
+from pulpo.errors import CodecError, NotAcceptedError, QueueError, UnsupportedError, UsageError
+from pulpo.queue_url import mask
+
+__all__ = ["TOKEN", "build", "create_app"]
+
+TOKEN = "PULPO_DASHBOARD_TOKEN"  # the name of the variable
+_Handler: TypeAlias = Callable[[Request, Exception], Awaitable[Response]]
+_STATIC = Path(__file__).parent / "static"
+
+
+def create_app(url: str | None = None, *, auth: Auth | None = None) -> Starlette:
+    """Return the dashboard of a queue, to be mounted in an ASGI application.
+
+    `url` is found as everywhere where it is None. `auth` is called with each request and returns
+    (or is awaited for) `"admin"`, `"viewer"` or None. Without `auth` the token in
+    `PULPO_DASHBOARD_TOKEN` opens it, at `/?token=`; without both nobody gets in. Which names the
+    host goes by, the application around it decides. Raises `UsageError` for a URL that no engine
+    knows.
+    """
+    app = pulpo.default_app() if url is None else Pulpo(url)
+    return build(app, token=os.environ.get(TOKEN) or new_token(), auth=auth)
+
+
+def build(
+    app: Pulpo,
+    *,
+    token: str,
+    auth: Auth | None = None,
+    hosts: Hosts | None = None,
+    read_only: bool = False,
+    told: Telling | None = None,
+) -> Starlette:
+    """Return the dashboard of an app's queue."""
+    doors, clock = Doors(app.engine), SystemClock()
+    pages = Pages(shown_url=app.shown_url, read_only=read_only)
+    reading = Reading(keys=app.codec, registry=app.registry, told=told or NothingTold())
+    seat = Seat(
+        doors=doors,
+        counts=Counts(doors.submit, clock),
+        reading=reading,
+        pages=pages,
+        keys=app.codec,
+        clock=clock,
+    )
+    routes: list[BaseRoute] = [
+        Mount("/static", StaticFiles(directory=_STATIC)),
+        *([] if read_only else ActRoutes(seat).routes()),
+        *PageRoutes(seat).routes(),
+    ]
+    guard = Middleware(
+        Guard,
+        pages=pages,
+        access=Access(token),
+        hosts=hosts,
+        auth=auth,
+        read_only=read_only,
+    )
+
+    @asynccontextmanager
+    async def lifespan(_: Starlette) -> AsyncIterator[None]:
+        yield
+        doors.close()
+
+    page = Starlette(
+        routes=routes,
+        middleware=[guard],
+        exception_handlers=dict(_handlers(pages)),
+        lifespan=lifespan,
+    )
+    # A mounted application is not told of the end of the one around it: who minds calls this.
+    page.state.close = doors.close
+    return page
+
+
+def _handlers(pages: Pages) -> dict[type[Exception], _Handler]:
+    """Say of each kind of trouble what it is; the last entry that fits its class counts."""
+
+    def answer(code: int) -> _Handler:
+        async def handle(request: Request, error: Exception) -> Response:
+            return pages.page(request, "trouble.html", code, code=code, reason=_shown(error))
+
+        return handle
+
+    async def http(request: Request, error: Exception) -> Response:
+        assert isinstance(error, HTTPException)
+        if not hasattr(request.state, "csrf"):  # a file that is not there, asked for by nobody
+            return Response(status_code=error.status_code, headers=error.headers)
+        return pages.page(
+            request,
+            "trouble.html",
+            error.status_code,
+            code=error.status_code,
+            reason="there is no such page" if error.status_code == 404 else error.detail,
+        )
+
+    return {
+        HTTPException: http,
+        UsageError: answer(400),
+        CodecError: answer(400),
+        UnsupportedError: answer(409),
+        ChangedError: answer(409),
+        NotAcceptedError: answer(409),
+        QueueError: answer(503),
+    }
+
+
+def _shown(error: Exception) -> str:
+    """Return what an error says; a URL in it loses its secrets."""
+    return re.sub(r"\S+://\S+", lambda found: mask(found[0]), str(error))

@@ -1,0 +1,104 @@
+"""A waiting job with other contents: what the form of a job asks for, as a job to put.
+
+Pure apart from encoding. Only a job whose bytes are trusted is rewritten: to sign a stranger's
+job anew would make it ours.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pulpo.codec import Codec
+from pulpo.duration import seconds
+from pulpo.envelope import DEFAULT_QUEUE, UNDECODABLE, Envelope
+from pulpo.errors import CodecError, UsageError
+from pulpo.identity import NORMAL, check_priority, check_queue
+from pulpo.job import ListedJob, NewJob
+from pulpo.view import as_json
+
+__all__ = ["Editable", "editable", "rewritten"]
+
+
+# In bytes: what a form still holds once every byte of it is quoted.
+_LONGEST_BODY = 131_072
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Editable:
+    """What of a job can be edited: nothing where there is a `reason`.
+
+    `has_plain_body` = a form can hold its body without a loss; else the body stays as it is.
+    """
+
+    envelope: Envelope | None = None
+    reason: str = ""
+    has_plain_body: bool = False
+
+
+def editable(job: ListedJob, keys: Codec) -> Editable:
+    """Tell what of a job can be edited."""
+    try:
+        envelope = keys.decode(job.body)
+    except CodecError as error:
+        return Editable(reason=str(error))
+    if envelope.type == UNDECODABLE:
+        return Editable(reason="its bytes are not a job")
+    is_plain = len(job.body) <= _LONGEST_BODY and _is_plain(envelope.body)
+    return Editable(envelope=envelope, has_plain_body=is_plain)
+
+
+def _is_plain(value: object) -> bool:
+    if type(value) is dict:
+        return all(type(key) is str and _is_plain(item) for key, item in value.items())
+    if type(value) is list:
+        return all(map(_is_plain, value))
+    # NaN is shown as text, so it is not equal to what is shown.
+    return value is None or (type(value) in (bool, int, float, str) and as_json(value) == value)
+
+
+def rewritten(job: ListedJob, form: Mapping[str, str], keys: Codec) -> NewJob:
+    """Return the job with what the form says; raises `UsageError` naming the field."""
+    found = editable(job, keys)
+    if found.envelope is None:
+        raise UsageError(f"this job can't be edited: {found.reason}")
+    envelope = found.envelope
+    body = envelope.body
+    if found.has_plain_body and "body" in form:
+        body = _parsed(form["body"])
+    queue = check_queue(form.get("queue") or job.queue)
+    priority = check_priority(_whole(form.get("priority") or str(job.priority), "priority"))
+    changed = Envelope(envelope.headers, body).with_headers(
+        queue=queue if queue != DEFAULT_QUEUE else None,
+        priority=priority if priority != NORMAL else None,
+        # The operator's word counts, not the date that it was published for.
+        due=None,
+    )
+    return NewJob(
+        id=job.id,
+        type=envelope.type,
+        queue=queue,
+        body=keys.encode(changed.headers, changed.body),
+        priority=priority,
+        delay=seconds(form.get("delay") or "0", "delay"),
+        ttr=job.ttr,
+        expires=envelope.expires,
+    )
+
+
+def _parsed(text: str) -> object:
+    try:
+        return json.loads(text, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"the payload is not JSON: {error}") from None
+
+
+def _refuse(name: str) -> None:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _whole(text: str, name: str) -> int:
+    if text.isascii() and text.isdigit() and len(text) < 12:
+        return int(text)
+    raise UsageError(f"{name} is a whole number: {text[:50]!r}")

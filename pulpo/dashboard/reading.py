@@ -1,0 +1,255 @@
+"""What the pages show, as values: the one place where they learn anything about jobs.
+
+Called in a thread that owns an admin, apart from `overview`, which needs none. What workers tell
+beside the queue comes through `pulpo.dashboard.side`. Changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pulpo.adapter import Glimpsing, QueueAdmin
+from pulpo.codec import Codec
+from pulpo.dashboard.alarms import Alarm, alarms
+from pulpo.dashboard.counting import Counted
+from pulpo.dashboard.filters import MOST_PAGES, PAGE, JobFilter
+from pulpo.dashboard.looking import MOST_LOOKED_AT, Look, few_of_each, find, look, survey
+from pulpo.dashboard.side import Minute, Telling, TypeToll, WorkerSeen
+from pulpo.dashboard.verbs import counted as numbers
+from pulpo.dashboard.verbs import counts
+from pulpo.dashboard.why import Why, why
+from pulpo.identity import published_at
+from pulpo.job import JobState, ListedJob, QueueStats
+from pulpo.registry import Registry
+from pulpo.view import ShownJob, show
+from pulpo.worker.story import as_line
+
+__all__ = ["JobList", "JobPage", "Overview", "QueuePage", "Reading", "Row", "TypeLine", "TypesPage"]
+
+# Of each state, on the page of a queue.
+_FEW = 10
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """A job in a list; `published` is in seconds since the epoch, None for a foreign id."""
+
+    job: ShownJob
+    error: str
+    published: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overview:
+    """All queues. `counted_ago` is in seconds; `queues` is None while the first count runs."""
+
+    queues: Sequence[QueueStats] | None
+    counted_ago: float
+    total: QueueStats
+    alarms: Sequence[Alarm]
+    minutes: Sequence[Minute] | None
+    workers: Sequence[WorkerSeen] | None
+    failed: Sequence[Row]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueuePage:
+    """One queue, and its first jobs of each state; all of them where nothing is counted yet."""
+
+    stats: QueueStats
+    is_counted: bool
+    minutes: Sequence[Minute] | None
+    serving: Sequence[WorkerSeen] | None
+    rows: Mapping[str, Sequence[Row]]
+    sampled: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobList:
+    """The jobs that a filter shows, one page of them.
+
+    `matching` is how many match among the `looked` at, `acts` says to how many of them each act
+    does something; `all` = there are no more to look at.
+    """
+
+    filter: JobFilter
+    rows: Sequence[Row]
+    matching: int
+    acts: Mapping[str, int]
+    looked: int
+    all: bool
+    sampled: bool
+    has_next: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class JobPage:
+    """One job."""
+
+    job: ShownJob
+    why: Why
+    ttr: float
+    crashes: int | None
+    published: float | None
+    now: float
+    expires: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeLine:
+    """One job type: who knows it, how many of its jobs were seen in which state."""
+
+    type: str
+    source: str
+    queue: str
+    seen: Mapping[str, int]
+    toll: TypeToll | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypesPage:
+    """The types that are known here or have jobs; `all` = every job was looked at."""
+
+    types: Sequence[TypeLine]
+    all: bool
+    looked: int
+    knows_code: bool
+
+
+class Reading:
+    """Reads for pages; `keys` is the codec whose signing keys a worker here would ask for."""
+
+    def __init__(self, *, keys: Codec, registry: Registry, told: Telling) -> None:
+        self._keys = keys
+        self._registry = registry
+        self.told = told
+
+    def overview(self, admin: QueueAdmin, counted: Counted | None, monotonic: float) -> Overview:
+        """Return the start page; where nothing was counted yet, what is known without it."""
+        queues = None if counted is None else counted.queues
+        workers = self.told.workers()
+        buried = Look(jobs=(), all=True)
+        if counted is not None and any(found.buried for found in counted.queues):
+            buried = look(admin, counted.names, None, JobState.BURIED, limit=5)
+        return Overview(
+            queues=queues,
+            counted_ago=0.0 if counted is None else max(monotonic - counted.at, 0.0),
+            total=QueueStats(queue="") if counted is None else counted.total(),
+            alarms=alarms(queues or (), workers),
+            minutes=self.told.minutes(),
+            workers=workers,
+            failed=self._rows(buried.jobs),
+        )
+
+    def queue(self, admin: QueueAdmin, name: str, counted: Counted | None) -> QueuePage:
+        """Return the page of a queue; zeros for one that is not there."""
+        stats = QueueStats(queue=name) if counted is None else counted.of(name)
+        states = [each for each in JobState if counted is None or getattr(stats, each.value)]
+        found = few_of_each(admin, name, states, limit=_FEW)
+        workers = self.told.workers()
+        serving = None if workers is None else [w for w in workers if name in w.queues]
+        return QueuePage(
+            stats=stats,
+            is_counted=counted is not None,
+            minutes=self.told.minutes(name),
+            serving=serving,
+            rows={each.state.value: self._rows(each.look.jobs) for each in found},
+            sampled=any(each.look.sampled for each in found),
+        )
+
+    def jobs(self, admin: QueueAdmin, wanted: JobFilter, counted: Counted | None) -> JobList:
+        """Return one page of the jobs that match."""
+        names = () if counted is None else counted.names
+        if wanted.searches or isinstance(admin, Glimpsing) or counted is None:
+            return self._searched(admin, wanted, names)
+        first = (wanted.page - 1) * PAGE
+        found = look(admin, names, wanted.queue, wanted.state, limit=first + PAGE)
+        stats = counted.of(wanted.queue) if wanted.queue else counted.total()
+        states = JobState if wanted.state is None else (wanted.state,)
+        # The count may be a little older than the list.
+        matching = max(sum(getattr(stats, state.value) for state in states), len(found.jobs))
+        return JobList(
+            filter=wanted,
+            rows=self._rows(found.jobs[first:]),
+            matching=matching,
+            acts=numbers(stats, wanted.state, most=MOST_LOOKED_AT),
+            looked=matching,
+            all=True,
+            sampled=False,
+            has_next=not found.all and wanted.page < MOST_PAGES,
+        )
+
+    def _searched(self, admin: QueueAdmin, wanted: JobFilter, names: Sequence[str]) -> JobList:
+        first = (wanted.page - 1) * PAGE
+        found = survey(admin, names, wanted.queue, wanted.state)
+        matching: Sequence[ListedJob] = found.jobs
+        if wanted.searches:
+            matching = [job for job in matching if wanted.matches(show(job, self._keys))]
+        return JobList(
+            filter=wanted,
+            rows=self._rows(matching[first : first + PAGE]),
+            matching=len(matching),
+            acts=counts(job.state for job in matching),
+            looked=len(found.jobs),
+            all=found.all,
+            sampled=found.sampled,
+            has_next=len(matching) > first + PAGE and wanted.page < MOST_PAGES,
+        )
+
+    def job(
+        self, admin: QueueAdmin, id: str, counted: Counted | None, now: float
+    ) -> tuple[JobPage | None, bool]:
+        """Return one job, and whether all jobs were asked; `now` in seconds since the epoch."""
+        found, complete = find(admin, id)
+        if found is None:
+            return None, complete
+        shown = show(found, self._keys)
+        stats = None if counted is None else counted.of(found.queue)
+        page = JobPage(
+            job=shown,
+            why=why(shown, stats),
+            ttr=found.ttr,
+            crashes=found.crashes,
+            published=published_at(found.id),
+            now=now,
+            expires=_expires(found),
+        )
+        return page, True
+
+    def types(self, admin: QueueAdmin, names: Sequence[str]) -> TypesPage:
+        """Return what types there are, by the code that is known here and by a look at jobs."""
+        seen: dict[str, Counter[str]] = {}
+        found = survey(admin, names, None, None)
+        for job in found.jobs:
+            name = show(job, self._keys).type or "?"
+            seen.setdefault(name, Counter())[job.state.value] += 1
+        known = {job_type.type: job_type for job_type in self._registry}
+        tolls = {toll.type: toll for toll in self.told.types() or ()}
+        lines = [
+            TypeLine(
+                type=name,
+                source=known[name].source if name in known else "",
+                queue=known[name].queue if name in known else "",
+                seen=seen.get(name, {}),
+                toll=tolls.get(name),
+            )
+            for name in sorted({*seen, *known, *tolls})
+        ]
+        return TypesPage(types=lines, all=found.all, looked=len(found.jobs), knows_code=bool(known))
+
+    def _rows(self, jobs: Sequence[ListedJob]) -> list[Row]:
+        return [_row(show(job, self._keys)) for job in jobs]
+
+
+def _row(job: ShownJob) -> Row:
+    error = job.problem or (as_line(job.error) if job.error else "")
+    return Row(job=job, error=error, published=published_at(job.id))
+
+
+def _expires(job: ListedJob) -> float | None:
+    try:
+        return Codec().decode(job.body).expires
+    except ValueError:
+        return None

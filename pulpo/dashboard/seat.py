@@ -1,0 +1,26 @@
+"""What every page and every act of one dashboard has at hand."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pulpo.clock import Clock
+from pulpo.codec import Codec
+from pulpo.dashboard.counting import Counts
+from pulpo.dashboard.doors import Doors
+from pulpo.dashboard.reading import Reading
+from pulpo.dashboard.rendering import Pages
+
+__all__ = ["Seat"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seat:
+    """The parts of one dashboard; `keys` encodes what an operator edits."""
+
+    doors: Doors
+    counts: Counts
+    reading: Reading
+    pages: Pages
+    keys: Codec
+    clock: Clock

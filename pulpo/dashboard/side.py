@@ -1,0 +1,94 @@
+"""What workers tell beside the queue: who works, and what became of jobs in the last hour.
+
+A port: the pages ask through `Telling`, and show "not known" with a way out where the answer is
+None. `NothingTold` is who answers as long as nobody tells. Values only; no I/O here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+__all__ = ["Minute", "NothingTold", "RunningJob", "Telling", "TypeToll", "WorkerSeen"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunningJob:
+    """What one slot of a worker runs, and for how many seconds."""
+
+    id: str
+    type: str
+    queue: str
+    seconds: float
+    is_overdue: bool = False
+    stack: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerSeen:
+    """A worker process that tells of itself; `beat` is the age of its last word in seconds."""
+
+    name: str
+    host: str
+    pid: int
+    queues: tuple[str, ...]
+    slots: int
+    beat: float
+    running: tuple[RunningJob, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Minute:
+    """What became of jobs in one minute; `at` is its first second since the epoch.
+
+    `median` is that of the runtimes in seconds, None where nothing ran.
+    """
+
+    at: float
+    succeeded: int = 0
+    failed: int = 0
+    median: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TypeToll:
+    """What became of the jobs of one type within a day; runtimes in seconds."""
+
+    type: str
+    succeeded: int
+    failed: int
+    median: float | None = None
+    slowest: float | None = None
+
+
+class Telling(Protocol):
+    """Answers from beside the queue; any thread. None = nobody has told."""
+
+    def workers(self) -> Sequence[WorkerSeen] | None:
+        """Return the workers that have told of themselves lately."""
+        ...
+
+    def minutes(self, queue: str | None = None) -> Sequence[Minute] | None:
+        """Return the last hour, of one queue or of all, the oldest minute first."""
+        ...
+
+    def types(self) -> Sequence[TypeToll] | None:
+        """Return what became of jobs by their types."""
+        ...
+
+
+class NothingTold:
+    """Nobody has told anything."""
+
+    def workers(self) -> Sequence[WorkerSeen] | None:
+        """Return None: not known."""
+        return None
+
+    def minutes(self, queue: str | None = None) -> Sequence[Minute] | None:  # noqa: ARG002
+        """Return None: not known."""
+        return None
+
+    def types(self) -> Sequence[TypeToll] | None:
+        """Return None: not known."""
+        return None
