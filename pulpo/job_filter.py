@@ -119,4 +119,4 @@ class JobFilter:
         if self.error is None:
             return True
         wanted = self.error.casefold()
-        return any(wanted in text.casefold() for text in (job.error or "", *job.earlier))
+        return any(wanted in text.casefold() for text in (job.error, *job.earlier) if text)
