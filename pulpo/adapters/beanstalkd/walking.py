@@ -291,6 +291,6 @@ def listed(job: Found, stats: dict[str, str]) -> ListedJob:
         priority=int(stats["pri"]),
         due=float(stats["time-left"]) if state is JobState.DELAYED else 0.0,
         ttr=float(stats["ttr"]),
-        crashes=max(unclean(stats) - (state in _HELD), 0),
+        crashes=max(unclean(stats) - (state in _HELD), 0) if job.body else None,
         age=float(stats["age"]),
     )
