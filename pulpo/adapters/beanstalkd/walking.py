@@ -60,10 +60,7 @@ class Walker:
         Ends when about `most` numbers were looked at, if that is said.
         """
         self.saw_all = False
-        with self._control.talking() as client:
-            stats = dict(client.stats())
-            newest = _newest(client, int(str(stats["total-jobs"])))
-        count = sum(int(str(stats[f"current-jobs-{state.value}"])) for state in JobState)
+        newest, count = self.bounds()
         low, high, seen, from_top = 1, newest, 0, True
         while low <= high and seen < count:
             if most is not None and low - 1 + newest - high >= most:
@@ -79,6 +76,13 @@ class Walker:
                 seen += 1
                 yield found
         self.saw_all = True
+
+    def bounds(self) -> tuple[int, int]:
+        """Return the newest number, and how many jobs there are."""
+        with self._control.talking() as client:
+            stats = dict(client.stats())
+            newest = _newest(client, int(str(stats["total-jobs"])))
+        return newest, sum(int(str(stats[f"current-jobs-{state.value}"])) for state in JobState)
 
     def peek(self, numbers: Sequence[int]) -> list[Found]:
         """Look at jobs by number; those that are not there are left out."""
