@@ -67,7 +67,7 @@ class Walker:
 
         Ends when about `most` numbers were looked at, if that is said.
         """
-        count, newest = self._extent()
+        count, newest = self.extent()
         self.saw_all = False
         windows = _from_both_ends(1, newest)
         some = windows if most is None else islice(windows, -(-most // _WINDOW))
@@ -78,7 +78,7 @@ class Walker:
 
     def sample(self) -> Iterator[list[ListedJob]]:
         """Yield every job, in pages, the first of which come from all over."""
-        count, newest = self._extent()
+        count, newest = self.extent()
         for page in self._peeked(_from_all_over(newest, count), count):
             yield self.describe(page)
 
@@ -89,7 +89,7 @@ class Walker:
 
         Asks for the state of all jobs, and for the bodies of those alone that are wanted.
         """
-        everything, newest = self._extent(state)
+        everything, newest = self.extent(state)
         left = everything if count is None else count
         seen = 0
         for numbers in _from_both_ends(1, newest) if left else ():
@@ -109,11 +109,11 @@ class Walker:
 
     def newest(self, limit: int) -> list[ListedJob]:
         """Return what there is of the last so many numbers, the newest first."""
-        _, newest = self._extent()
+        _, newest = self.extent()
         numbers = range(newest, max(newest - limit, 0), -1)
         return self.describe(self.peek(numbers))
 
-    def _extent(self, state: JobState | None = None) -> tuple[int, int]:
+    def extent(self, state: JobState | None = None) -> tuple[int, int]:
         """Return how many jobs the server has, in a state or all, and the newest number."""
         with self._control.talking() as client:
             stats = {name: str(value) for name, value in client.stats().items()}
