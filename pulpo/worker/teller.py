@@ -26,9 +26,9 @@ from pulpo.worker.tally import Tally
 __all__ = ["EVERY", "Teller", "introduce"]
 
 # How often it speaks where something has changed, and at least where nothing has, in seconds.
-EVERY, AT_LEAST_EVERY = 1.0, 4.0
+EVERY, AT_LEAST_EVERY = 1.0, 5.0
 # An idle worker looks less often: that it wakes at all is half of what it costs.
-IDLE = 2.0
+IDLE = 2.5
 # Between two tries while the store is away.
 LONGEST_PAUSE = 30.0
 # So many counts are kept for a store that is away; then they are dropped.
