@@ -99,7 +99,7 @@ class Teller:
         self._gather()
         store = self._opened()
         if store is None:
-            self._pending = ()
+            self._pending, self.pause = (), LONGEST_PAUSE
             return
         seen, now = self._look(), self._clock.monotonic()
         is_idle = not (self._pending or seen.busy)
