@@ -10,6 +10,7 @@ import pytest
 
 from pulpo.adapters import open_engine
 from tests.acceptance.command_line import CommandLine
+from tests.dashboard.browser.served import Served
 
 TRACE = (
     'Traceback (most recent call last):\n  File "shop/mail.py", line 31, in welcome\n'
@@ -191,6 +192,32 @@ def test_a_hidden_tab_asks_for_nothing(tab: Any) -> None:
     page.wait_for_timeout(4_500)
 
     assert asked == []
+
+
+@on_a_file
+def test_a_page_whose_job_is_gone_says_so(
+    shop: dict[str, str], queue: CommandLine, tab: Any
+) -> None:
+    page = tab.go(f"/jobs/{shop['ready']}")
+    assert not page.is_visible("#not-live")
+
+    assert queue("jobs", "delete", shop["ready"]).code == 0
+
+    page.wait_for_selector("#not-live:visible", timeout=15_000)
+    assert "is gone" in page.inner_text("#not-live")
+    tab.troubles = [text for text in tab.troubles if "404 (Not Found)" not in text]
+
+
+@on_a_file
+def test_a_page_that_is_not_live_any_more_says_so(served: Served, tab: Any) -> None:
+    page = tab.go("/jobs")
+
+    served.stop()
+
+    page.wait_for_selector("#not-live:visible", timeout=15_000)
+    assert "does not answer" in page.inner_text("#not-live")
+    assert any("ERR_CONNECTION_REFUSED" in text for text in tab.troubles)
+    tab.troubles = []
 
 
 @on_a_file
