@@ -71,7 +71,7 @@ def edited(
 ) -> NewJob:
     """Return the job with other values at these places of its body, and nothing else changed.
 
-    Without `queue` and `priority` it keeps its own, and without `delay`, in seconds from now. Raises
+    Without `queue`, `priority` or `delay`, in seconds from now, it keeps its own. Raises
     `CodecError` for bytes that are no job or that nobody here vouches for, `UsageError` for a place
     that is not there.
     """
