@@ -92,7 +92,8 @@ class Teller:
         """Tell the last counts, and that this process has ended."""
         if not self._is_away:
             self._try(self._say_goodbye)
-        if self._store is not None:
+        if self._store is not None and not self._is_away:
+            # What cannot be written to may not be ours: a handler may have closed descriptors.
             self._store.close()
 
     def _tell(self) -> None:
