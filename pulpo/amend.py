@@ -16,7 +16,7 @@ from pulpo.identity import NORMAL
 from pulpo.job import JobState, ListedJob, NewJob
 from pulpo.worker.story import encode_within, extended
 
-__all__ = ["buried", "edited", "moved"]
+__all__ = ["buried", "edited", "moved", "trusted"]
 
 # A date and a delay that say the same moment, apart from what the looking took, in seconds.
 _SAME = 2.0
@@ -28,7 +28,7 @@ def moved(job: ListedJob, queue: str, codec: Codec, *, now: float) -> NewJob:
     `now` is the wall clock's second. Raises `SignatureError`.
     """
     try:
-        envelope = _trusted(job, codec)
+        envelope = trusted(job, codec)
     except DecodeError:
         delay = job.due if job.state is JobState.DELAYED else 0.0
         return NewJob(
@@ -50,7 +50,7 @@ def buried(job: ListedJob, reason: str, codec: Codec, *, max_body: int) -> NewJo
     Raises `SignatureError`.
     """
     try:
-        envelope = _trusted(job, codec)
+        envelope = trusted(job, codec)
     except DecodeError:
         envelope = Envelope({"type": UNDECODABLE}, job.body)
     envelope = _placed(envelope, job, job.queue, job.priority)
@@ -65,15 +65,17 @@ def edited(
     *,
     now: float,
     values: Sequence[tuple[BodyPath, object]] = (),
+    queue: str | None = None,
     priority: int | None = None,
     delay: float | None = None,
 ) -> NewJob:
     """Return the job with other values at these places of its body, and nothing else changed.
 
-    `delay` is in seconds from now; None leaves the job's own. Raises `CodecError` for bytes that
-    are no job or that nobody here vouches for, `UsageError` for a place that is not there.
+    Without `queue`, `priority` or `delay`, in seconds from now, it keeps its own. Raises
+    `CodecError` for bytes that are no job or that nobody here vouches for, `UsageError` for a place
+    that is not there.
     """
-    envelope = _trusted(job, codec)
+    envelope = trusted(job, codec)
     body = envelope.body
     for path, value in values:
         try:
@@ -81,14 +83,20 @@ def edited(
         except LookupError:
             raise UsageError(f"the body has no place {str(path)!r}") from None
     envelope = Envelope(envelope.headers, body)
-    envelope = _placed(envelope, job, job.queue, job.priority if priority is None else priority)
+    place = (queue or job.queue, job.priority if priority is None else priority)
+    envelope = _placed(envelope, job, *place)
     if delay is None:
         return _waiting(envelope, job, codec.encode(envelope.headers, envelope.body), now)
     undated = envelope.with_headers(due=None, early=None)
     return _job(undated, job, codec.encode(undated.headers, undated.body), delay=delay)
 
 
-def _trusted(job: ListedJob, codec: Codec) -> Envelope:
+def trusted(job: ListedJob, codec: Codec) -> Envelope:
+    """Return what a job says, if that may be written anew here.
+
+    Raises `DecodeError` for bytes that are no job, `SignatureError` where nobody here vouches for
+    them.
+    """
     if is_signed(job.body) and not codec.signs:
         raise SignatureError(
             f"the job is signed and no keys are set here, see PULPO_SIGNING_KEYS: {job.id!r}"

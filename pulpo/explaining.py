@@ -62,13 +62,17 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LiveWorker:
-    """A worker that lives: which queues it serves, which types it knows, what it runs now."""
+    """A worker that lives: which queues it serves, which types it knows, what it runs now.
+
+    `knows_more` = there are more types than these.
+    """
 
     name: str
     host: str
     pid: int
     queues: frozenset[str]
     types: frozenset[str]
+    knows_more: bool = False
     slots: tuple[Slot, ...] = ()
 
 
@@ -78,7 +82,8 @@ class Facts:
 
     `job` is None where nobody has it. `ahead` is how many ready jobs of its queue go first: at
     least, at most. `workers` is None where it is not known who lives, which is not the same as
-    nobody. `rate` is how many jobs of the queue are done a second, over the last minutes.
+    nobody; without `knows_all_workers` there may be others, on other hosts. `rate`
+    is how many jobs of the queue are done a second, over the last minutes.
     """
 
     now: float
@@ -86,6 +91,7 @@ class Facts:
     stats: QueueStats | None = None
     ahead: tuple[int, int] | None = None
     workers: Sequence[LiveWorker] | None = None
+    knows_all_workers: bool = True
     rate: float | None = None
 
 
@@ -219,12 +225,10 @@ def _hindrances(job: JobFacts, facts: Facts) -> Iterator[Reason]:
         return
     serving = [worker for worker in facts.workers if job.queue in worker.queues]
     if not serving:
-        yield Reason(
-            Code.NO_WORKER,
-            f"no worker serves queue {job.queue!r}; {_count(len(facts.workers), 'worker')} in all",
-            f"start one: `pulpo worker MODULE... -q {job.queue}`",
-        )
-    elif job.type is not None and not any(job.type in worker.types for worker in serving):
+        yield _unserved(job, facts)
+    elif job.type is not None and not any(
+        worker.knows_more or job.type in worker.types for worker in serving
+    ):
         one = len(serving) == 1
         yield Reason(
             Code.UNKNOWN_TYPE,
@@ -233,6 +237,21 @@ def _hindrances(job: JobFacts, facts: Facts) -> Iterator[Reason]:
             "start a worker whose code knows it, or give the type that it is called now this name "
             "among its aliases; after a day of tries it is buried",
         )
+
+
+def _unserved(job: JobFacts, facts: Facts) -> Reason:
+    start = f"start one: `pulpo worker MODULE... -q {job.queue}`"
+    if facts.knows_all_workers:
+        known = _count(len(facts.workers or ()), "worker")
+        return Reason(
+            Code.NO_WORKER, f"no worker serves queue {job.queue!r}; {known} in all", start
+        )
+    return Reason(
+        Code.NO_WORKER,
+        f"no worker that is known here serves queue {job.queue!r}: beside this queue each host "
+        "knows its own",
+        f"look with `pulpo workers` on the hosts that should work, or {start}",
+    )
 
 
 def _behind(job: JobFacts, facts: Facts) -> Reason:

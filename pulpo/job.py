@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import Enum
+from sys import intern
 from typing import TypeAlias
 
 from pulpo.duration import seconds
@@ -205,7 +206,9 @@ class ListedJob:
     @property
     def sighting(self) -> Sighting:
         """Where the job was seen."""
-        return Sighting(self.id, self.number, self.queue)
+        return Sighting(
+            self.id, self.number, intern(self.queue)
+        )  # of a million there are few names
 
 
 @dataclass(frozen=True, slots=True)

@@ -120,5 +120,5 @@ class JobFilter:
         if self.error is None:
             return True
         wanted = self.error.casefold()
-        told = (job.error or "", job.problem or "", *job.earlier)
-        return any(wanted in text.casefold() for text in told)
+        told = (job.error, job.problem, *job.earlier)
+        return any(wanted in text.casefold() for text in told if text)

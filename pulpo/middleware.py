@@ -160,7 +160,7 @@ class _Way:
     def _step_out(self, function: Middleware, steps: _Steps) -> None:
         before = self.error
         # Its author wants to see where the handler failed, not through whom the error went.
-        where = None if before is None else before.__traceback__
+        where = None if before is None else _traceback_of(before)
         try:
             steps.send(self.result) if before is None else steps.throw(before)
             steps.close()
@@ -174,6 +174,12 @@ class _Way:
             self.error.__cause__ = before
         if before is not None and (self.error is before or _is_wrapped(self.error, before)):
             self.error = BaseException.with_traceback(before, where)
+
+
+def _traceback_of(error: BaseException) -> TracebackType | None:
+    # Past what a class of the user's may do when it is asked for an attribute.
+    found: TracebackType | None = BaseException.__dict__["__traceback__"].__get__(error)
+    return found
 
 
 def _is_wrapped(raised: BaseException | None, before: BaseException) -> bool:

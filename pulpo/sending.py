@@ -61,6 +61,12 @@ class Sender:
 
     async def apublish(self, batch: list[Message]) -> list[JobRef]:
         """Like `publish`, while the event loop goes on."""
+        if self.chains.publish or self.listeners.functions:
+            return await self._apublish_watched(batch)
+        jobs = self._jobs(batch)
+        return await self._connections().call(lambda adapter: put(adapter, jobs)) if jobs else []
+
+    async def _apublish_watched(self, batch: list[Message]) -> list[JobRef]:
         with Outbound(self.chains.publish, batch) as outbound:
             jobs = self._jobs(outbound.messages)
             if not jobs:

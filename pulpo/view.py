@@ -97,7 +97,8 @@ def _wrapped(job: ListedJob, wrapper: Envelope, keys: Codec) -> ShownJob:
 
 def _problem(envelope: Envelope, body: bytes, keys: Codec) -> str | None:
     try:
-        keys.decode(body)
+        if keys.signs:  # else it is decoded already
+            keys.decode(body)
     except CodecError as error:
         return str(error)
     if envelope.bounces:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import webbrowser
@@ -79,7 +80,17 @@ def dashboard(
     sys.stdout.flush()  # whoever reads it through a pipe waits for it
     if opens and not webbrowser.open(shown):
         talk("no browser opens here; copy the address")
+    _tell_acts()
     serve(page, listening)
+
+
+def _tell_acts() -> None:
+    """Let stderr say who has done what; in an application its own logging does."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(asctime)s %(message)s"))
+    audit = logging.getLogger("pulpo.audit")
+    audit.addHandler(handler)
+    audit.setLevel(logging.INFO)
 
 
 def _app(target: Target, modules: tuple[str, ...]) -> Pulpo:

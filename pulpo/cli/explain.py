@@ -10,16 +10,15 @@ from pulpo.cli.door import administered, codec
 from pulpo.cli.errors import DONE, NOT_FOUND
 from pulpo.cli.output import data, escape, json_line, talk
 from pulpo.cli.parameters import ID
-from pulpo.cli.side_data import live_workers, rate_of
+from pulpo.cli.side_data import told_beside
 from pulpo.cli.spool import in_spool, sentence_of
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.clock import SystemClock
 from pulpo.codec import Codec
-from pulpo.explaining import Explanation, Facts, JobFacts
+from pulpo.diagnosis import diagnosed
+from pulpo.explaining import Explanation, Facts
 from pulpo.explaining import explain as explained
-from pulpo.job import JobState, ListedJob
-from pulpo.view import show
-from pulpo.worker.story import as_line
+from pulpo.job import JobState
 
 __all__ = ["explain"]
 
@@ -37,7 +36,7 @@ def explain(target: Target, id: str, as_json: bool) -> int:
     """
     keys = codec()
     with administered(target) as (admin, engine):
-        answer = explained(id, _facts(id, admin, engine, keys))
+        answer = _answer(id, admin, engine, keys)
     data(json_line(answer.as_json()) if as_json else _for_people(answer))
     spool = spool_of(engine)
     if answer.state is None and spool is not None:
@@ -48,33 +47,18 @@ def explain(target: Target, id: str, as_json: bool) -> int:
     return NOT_FOUND if answer.state is None else DONE
 
 
-def _facts(id: str, admin: QueueAdmin, engine: Engine, keys: Codec) -> Facts:
+def _answer(id: str, admin: QueueAdmin, engine: Engine, keys: Codec) -> Explanation:
     (found,) = admin.peek([id])
     now = SystemClock().wall()
     if found is None:
-        return Facts(now=now, job=None)
-    return Facts(
+        return explained(id, Facts(now=now, job=None))
+    return diagnosed(
+        found,
+        keys,
+        told_beside(engine, found.queue, now=now),
         now=now,
-        job=_job_facts(found, keys),
         stats=admin.stats(found.queue),
         ahead=admin.ahead(found) if found.state is JobState.READY else None,
-        workers=live_workers(engine),
-        rate=rate_of(engine, found.queue),
-    )
-
-
-def _job_facts(found: ListedJob, keys: Codec) -> JobFacts:
-    shown = show(found, keys)
-    return JobFacts(
-        id=found.id,
-        queue=found.queue,
-        state=found.state,
-        type=shown.type,
-        failures=shown.attempt - 1,
-        due=found.due,
-        expires=shown.expires,
-        error=as_line(shown.error) if shown.error else None,
-        problem=shown.problem,
     )
 
 

@@ -1,23 +1,27 @@
-"""What workers tell of themselves beside the queue, as far as it is known here.
+"""What workers tell of themselves beside the queue, as far as it can be reached from here.
 
-Nothing is, so far: an answer of None is not the answer that there is no worker.
+Nothing where it can't: that is not the answer that there is no worker.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from contextlib import closing
 
 from pulpo.adapter import Engine
-from pulpo.explaining import LiveWorker
+from pulpo.errors import QueueError
+from pulpo.side import side_of
+from pulpo.telling.told import NOTHING_TOLD, Told, read_told
 
-__all__ = ["live_workers", "rate_of"]
-
-
-def live_workers(engine: Engine) -> Sequence[LiveWorker] | None:  # noqa: ARG001
-    """Return the workers that live now; None where that is not known."""
-    return None
+__all__ = ["told_beside"]
 
 
-def rate_of(engine: Engine, queue: str) -> float | None:  # noqa: ARG001
-    """Return how many jobs of a queue were done a second, of late; None where it is not known."""
-    return None
+def told_beside(engine: Engine, queue: str, *, now: float) -> Told:
+    """Return what is known of workers; `now` is in seconds since the epoch."""
+    try:
+        store = side_of(engine)
+        if store is None:
+            return NOTHING_TOLD
+        with closing(store):
+            return read_told(store, queue, now=now)
+    except QueueError:
+        return NOTHING_TOLD

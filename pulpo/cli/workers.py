@@ -17,8 +17,8 @@ from pulpo.telling import RunningJob, SeenWorker, read_workers
 __all__ = ["workers"]
 
 _ELSEWHERE = (
-    "beside this queue each host and user sees its own workers; for all users of a host, name one "
-    "file with ?side=sqlite:////path in the URL"
+    "beside this queue each host and user sees its own workers: ask on their host, as their user, "
+    "with the same ?side= in the URL if theirs has one"
 )
 
 

@@ -143,10 +143,11 @@ class _Watch:
         token = contexts.attach(trace.set_span_in_context(span, context))
         try:
             result = yield
-            if isinstance(result, _FAILED):
+            if issubclass(type(result), _FAILED):  # not asked itself: it may be any object
                 kind = attributes["error.type"] = type(result).__name__
                 span.set_attribute("error.type", kind)
-                span.set_status(Status(StatusCode.ERROR, result.reason))
+                reason = getattr(result, "reason", "")
+                span.set_status(Status(StatusCode.ERROR, str(reason)))
         except BaseException as error:
             attributes["error.type"] = _fail(span, error)
             raise
@@ -213,10 +214,11 @@ def _fail(span: Span, error: BaseException) -> str:
         else f"{kind.__module__}.{kind.__qualname__}"
     )
     span.set_attribute("error.type", name)
-    span.record_exception(error)
+    told = kind.__name__
     try:
-        told = f"{kind.__name__}: {error}"
-    except Exception:  # noqa: BLE001  # the text of an error is the user's code
-        told = kind.__name__
+        span.record_exception(error)
+        told = f"{told}: {error}"
+    except Exception:  # noqa: BLE001  # the text of an error is the user's code, and may raise
+        pass
     span.set_status(Status(StatusCode.ERROR, told))
     return name

@@ -15,10 +15,11 @@ from typing import Any, Literal
 import sentry_sdk
 from sentry_sdk.integrations import Integration
 from sentry_sdk.scope import Scope, should_send_default_pii
-from sentry_sdk.utils import event_from_exception
+from sentry_sdk.utils import capture_internal_exceptions, event_from_exception
 
 import pulpo
 from pulpo import default_app
+from pulpo.duration import as_text
 from pulpo.identity import published_at
 
 __all__ = ["PulpoIntegration", "instrument"]
@@ -117,7 +118,8 @@ def _run(run: pulpo.Run) -> Generator[None, object, None]:
                 result = yield
             except BaseException as error:
                 current.set_status("cancelled" if run.cut else "internal_error")
-                _report_error(integration, run, error)
+                with capture_internal_exceptions():
+                    _report_error(integration, run, error)
                 raise
             current.set_status(_STATUS.get(type(result), "ok"))
             _report_outcome(integration, run, result)
@@ -162,11 +164,11 @@ def _data(run: pulpo.Run) -> dict[str, object]:
 
 
 def _report_error(integration: PulpoIntegration, run: pulpo.Run, error: BaseException) -> None:
-    if run.over_time and not isinstance(error, pulpo.JobTimeoutError):
+    if run.over_time and not issubclass(type(error), pulpo.JobTimeoutError):
         # A coroutine is cancelled at the end of its time, which is not what went wrong.
-        timeout = pulpo.JobTimeoutError(f"timed out after {run.job_type.timeout:g}s")
+        timeout = pulpo.JobTimeoutError(f"timed out after {as_text(run.job_type.timeout)}")
         timeout.__cause__, error = error, timeout
-    if run.cut or not isinstance(error, Exception):
+    if run.cut or not issubclass(type(error), Exception):
         return
     policy = run.job_type.policy
     is_final = not (policy.is_transient(error) and policy.allows(run.envelope.failures + 1))
@@ -179,11 +181,12 @@ def _report_error(integration: PulpoIntegration, run: pulpo.Run, error: BaseExce
 
 def _report_outcome(integration: PulpoIntegration, run: pulpo.Run, result: object) -> None:
     """Report a failure that the handler returned instead of raising it."""
-    if isinstance(result, pulpo.Bury):
-        is_final = True
-    elif isinstance(result, pulpo.Retry):
-        is_final = not run.job_type.policy.allows(run.envelope.failures + 1)
-    else:
+    # Not asked itself what it is: it may be any object of the user's.
+    if not issubclass(type(result), pulpo.Bury | pulpo.Retry):
         return
+    is_final = issubclass(type(result), pulpo.Bury) or not run.job_type.policy.allows(
+        run.envelope.failures + 1
+    )
     if is_final or integration.report == "all":
-        sentry_sdk.capture_message(f"{run.type}: {result.reason or 'no reason'}", level="error")
+        reason = getattr(result, "reason", "") or "no reason"
+        sentry_sdk.capture_message(f"{run.type}: {reason}", level="error")

@@ -107,7 +107,10 @@ class ActRoutes:
 
         def edit(admin: QueueAdmin) -> str:
             found, _ = find(admin, job_id)
-            if found is None or not admin.edit(job_id, rewritten(found, form, self._seat.keys)):
+            if found is None:
+                return "not-edited"
+            new = rewritten(found, form, self._seat.keys, now=self._seat.clock.wall())
+            if not admin.edit(job_id, new):
                 return "not-edited"
             if found.state is JobState.BURIED and form.get("requeue"):
                 return "requeued" if admin.kick([job_id])[0] else "edited"

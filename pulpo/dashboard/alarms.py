@@ -22,13 +22,18 @@ class Alarm:
     state: str
 
 
-def alarms(queues: Sequence[QueueStats], workers: Sequence[WorkerSeen] | None) -> list[Alarm]:
-    """Return what is wrong, the worst first; without workers told of, nothing is said of them."""
+def alarms(
+    queues: Sequence[QueueStats], workers: Sequence[WorkerSeen] | None, *, knows_all: bool = True
+) -> list[Alarm]:
+    """Return what is wrong, the worst first; without workers told of, nothing is said of them.
+
+    Without `knows_all` there may be more workers, on other hosts.
+    """
     served = None if workers is None else {name for worker in workers for name in worker.queues}
     found = []
     for stats in queues:
         if stats.ready and served is not None and stats.queue not in served:
-            found.append(_unserved(stats))
+            found.append(_unserved(stats, knows_all=knows_all))
         if stats.paused and (stats.ready or stats.delayed):
             found.append(_paused(stats))
         if stats.buried:
@@ -51,12 +56,13 @@ def _jobs(count: int) -> str:
     return "1 job" if count == 1 else f"{count:,} jobs"
 
 
-def _unserved(stats: QueueStats) -> Alarm:
+def _unserved(stats: QueueStats, *, knows_all: bool) -> Alarm:
     waits = "waits" if stats.ready == 1 else "wait"
+    some, elsewhere = ("", "") if knows_all else (" of this host", ", or look on the other hosts")
     return Alarm(
         queue=stats.queue,
-        text=f"{_jobs(stats.ready)} {waits} and no worker serves this queue",
-        hint="Start one: pulpo worker MODULE",
+        text=f"{_jobs(stats.ready)} {waits} and no worker{some} serves this queue",
+        hint=f"Start one: pulpo worker MODULE -q {stats.queue}{elsewhere}",
         state="ready",
     )
 

@@ -33,7 +33,8 @@ from pulpo.dashboard.pages import PageRoutes
 from pulpo.dashboard.reading import Reading
 from pulpo.dashboard.rendering import Pages
 from pulpo.dashboard.seat import Seat
-from pulpo.dashboard.side import NothingTold, Telling
+from pulpo.dashboard.side import Telling
+from pulpo.dashboard.told import SideTelling
 from pulpo.errors import CodecError, NotAcceptedError, QueueError, UnsupportedError, UsageError
 from pulpo.queue_url import mask
 
@@ -69,7 +70,8 @@ def build(
     """Return the dashboard of an app's queue."""
     doors, clock = Doors(app.engine), SystemClock()
     pages = Pages(shown_url=app.shown_url, read_only=read_only)
-    reading = Reading(keys=app.codec, registry=app.registry, told=told or NothingTold())
+    beside = SideTelling(app.engine, clock)
+    reading = Reading(keys=app.codec, registry=app.registry, told=told or beside)
     seat = Seat(
         doors=doors,
         counts=Counts(doors.submit, clock),
@@ -92,10 +94,14 @@ def build(
         read_only=read_only,
     )
 
+    def close() -> None:
+        doors.close()
+        beside.close()
+
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        doors.close()
+        close()
 
     page = Starlette(
         routes=routes,
@@ -104,7 +110,7 @@ def build(
         lifespan=lifespan,
     )
     # A mounted application is not told of the end of the one around it: who minds calls this.
-    page.state.close = doors.close
+    page.state.close = close
     return page
 
 

@@ -1,7 +1,6 @@
-"""A waiting job with other contents: what the form of a job asks for, as a job to put.
+"""What of a waiting job can be edited, and what the form of a job asks for.
 
-Pure apart from encoding. Only a job whose bytes are trusted is rewritten: to sign a stranger's
-job anew would make it ours.
+Pure apart from encoding. How a job is written anew is `pulpo.amend`'s.
 """
 
 from __future__ import annotations
@@ -10,11 +9,13 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from pulpo.amend import edited, trusted
+from pulpo.body_path import BodyPath
 from pulpo.codec import Codec
 from pulpo.duration import seconds
-from pulpo.envelope import DEFAULT_QUEUE, UNDECODABLE, Envelope
+from pulpo.envelope import UNDECODABLE, Envelope
 from pulpo.errors import CodecError, UsageError
-from pulpo.identity import NORMAL, check_priority, check_queue
+from pulpo.identity import check_priority, check_queue
 from pulpo.job import ListedJob, NewJob
 from pulpo.view import as_json
 
@@ -40,7 +41,7 @@ class Editable:
 def editable(job: ListedJob, keys: Codec) -> Editable:
     """Tell what of a job can be edited."""
     try:
-        envelope = keys.decode(job.body)
+        envelope = trusted(job, keys)
     except CodecError as error:
         return Editable(reason=str(error))
     if envelope.type == UNDECODABLE:
@@ -58,32 +59,26 @@ def _is_plain(value: object) -> bool:
     return value is None or (type(value) in (bool, int, float, str) and as_json(value) == value)
 
 
-def rewritten(job: ListedJob, form: Mapping[str, str], keys: Codec) -> NewJob:
-    """Return the job with what the form says; raises `UsageError` naming the field."""
+def rewritten(job: ListedJob, form: Mapping[str, str], keys: Codec, *, now: float) -> NewJob:
+    """Return the job with what the form says; raises `UsageError` naming the field.
+
+    `now` is in seconds since the epoch.
+    """
     found = editable(job, keys)
     if found.envelope is None:
         raise UsageError(f"this job can't be edited: {found.reason}")
-    envelope = found.envelope
-    body = envelope.body
+    values: list[tuple[BodyPath, object]] = []
     if found.has_plain_body and "body" in form:
-        body = _parsed(form["body"])
-    queue = check_queue(form.get("queue") or job.queue)
-    priority = check_priority(_whole(form.get("priority") or str(job.priority), "priority"))
-    changed = Envelope(envelope.headers, body).with_headers(
-        queue=queue if queue != DEFAULT_QUEUE else None,
-        priority=priority if priority != NORMAL else None,
+        values.append((BodyPath(()), _parsed(form["body"])))
+    return edited(
+        job,
+        keys,
+        now=now,
+        values=values,
+        queue=check_queue(form.get("queue") or job.queue),
+        priority=check_priority(_whole(form.get("priority") or str(job.priority), "priority")),
         # The operator's word counts, not the date that it was published for.
-        due=None,
-    )
-    return NewJob(
-        id=job.id,
-        type=envelope.type,
-        queue=queue,
-        body=keys.encode(changed.headers, changed.body),
-        priority=priority,
         delay=seconds(form.get("delay") or "0", "delay"),
-        ttr=job.ttr,
-        expires=envelope.expires,
     )
 
 

@@ -9,13 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pulpo.adapter import Glimpsing, QueueAdmin
-from pulpo.job import JobId, JobState, ListedJob
+from pulpo.job import JobId, JobState, ListedJob, QueueStats
 
 __all__ = [
     "MOST_LOOKED_AT",
     "MOST_NUMBERS",
     "Look",
     "StateLook",
+    "ahead",
     "few_of_each",
     "find",
     "look",
@@ -27,6 +28,8 @@ MOST_LOOKED_AT = 2_000
 # Numbers that are tried for one page on a queue that cannot be listed.
 MOST_NUMBERS = 2_000
 _MOST_QUEUES = 100
+# Ready jobs among which those that go first are counted one by one.
+_MOST_COUNTED = 50_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,3 +125,12 @@ def find(admin: QueueAdmin, id: JobId) -> tuple[ListedJob | None, bool]:
     if isinstance(admin, Glimpsing):
         return admin.spot(id, numbers=MOST_NUMBERS)
     return admin.peek([id])[0], True
+
+
+def ahead(admin: QueueAdmin, job: ListedJob, stats: QueueStats | None) -> tuple[int, int] | None:
+    """Return how many ready jobs go before a ready one: at least, and at most; None = not known."""
+    if job.state is not JobState.READY or stats is None:
+        return None
+    if stats.ready > _MOST_COUNTED or isinstance(admin, Glimpsing):
+        return 0, max(stats.ready - 1, 0)
+    return admin.ahead(job)

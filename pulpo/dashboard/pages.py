@@ -93,8 +93,9 @@ class PageRoutes:
 
     async def workers(self, request: Request) -> Response:
         """Show who works."""
-        workers = self._seat.reading.told.workers()
-        return self._seat.pages.page(request, "workers.html", workers=workers)
+        seat, told = self._seat, self._seat.reading.told
+        workers, knows_all = await seat.doors.ask(lambda _: (told.workers(), told.knows_all))
+        return seat.pages.page(request, "workers.html", workers=workers, knows_all=knows_all)
 
     async def types(self, request: Request) -> Response:
         """Show which types of jobs there are."""

@@ -15,11 +15,12 @@ from pulpo.codec import Codec
 from pulpo.dashboard.alarms import Alarm, alarms
 from pulpo.dashboard.counting import Counted
 from pulpo.dashboard.filters import MOST_PAGES, PAGE, JobFilter
-from pulpo.dashboard.looking import MOST_LOOKED_AT, Look, few_of_each, find, look, survey
+from pulpo.dashboard.looking import MOST_LOOKED_AT, Look, ahead, few_of_each, find, look, survey
 from pulpo.dashboard.side import Minute, Telling, TypeToll, WorkerSeen
 from pulpo.dashboard.verbs import counted as numbers
 from pulpo.dashboard.verbs import counts
-from pulpo.dashboard.why import Why, why
+from pulpo.diagnosis import diagnosed
+from pulpo.explaining import Explanation
 from pulpo.identity import published_at
 from pulpo.job import JobState, ListedJob, QueueStats
 from pulpo.registry import Registry
@@ -89,7 +90,7 @@ class JobPage:
     """One job."""
 
     job: ShownJob
-    why: Why
+    why: Explanation
     ttr: float
     crashes: int | None
     published: float | None
@@ -137,7 +138,7 @@ class Reading:
             queues=queues,
             counted_ago=0.0 if counted is None else max(monotonic - counted.at, 0.0),
             total=QueueStats(queue="") if counted is None else counted.total(),
-            alarms=alarms(queues or (), workers),
+            alarms=alarms(queues or (), workers, knows_all=self.told.knows_all),
             minutes=self.told.minutes(),
             workers=workers,
             failed=self._rows(buried.jobs),
@@ -209,12 +210,19 @@ class Reading:
         stats = None if counted is None else counted.of(found.queue)
         page = JobPage(
             job=shown,
-            why=why(shown, stats),
+            why=diagnosed(
+                found,
+                self._keys,
+                self.told.of(found.queue, now=now),
+                now=now,
+                stats=stats,
+                ahead=ahead(admin, found, stats),
+            ),
             ttr=found.ttr,
             crashes=found.crashes,
             published=published_at(found.id),
             now=now,
-            expires=_expires(found),
+            expires=shown.expires,
         )
         return page, True
 
@@ -246,10 +254,3 @@ class Reading:
 def _row(job: ShownJob) -> Row:
     error = job.problem or (as_line(job.error) if job.error else "")
     return Row(job=job, error=error, published=published_at(job.id))
-
-
-def _expires(job: ListedJob) -> float | None:
-    try:
-        return Codec().decode(job.body).expires
-    except ValueError:
-        return None

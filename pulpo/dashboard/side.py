@@ -1,7 +1,7 @@
 """What workers tell beside the queue: who works, and what became of jobs in the last hour.
 
 A port: the pages ask through `Telling`, and show "not known" with a way out where the answer is
-None. `NothingTold` is who answers as long as nobody tells. Values only; no I/O here.
+None. `NothingTold` is who answers where nobody can tell. Values only; no I/O here.
 """
 
 from __future__ import annotations
@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
+
+from pulpo.telling.told import NOTHING_TOLD, Told
 
 __all__ = ["Minute", "NothingTold", "RunningJob", "Telling", "TypeToll", "WorkerSeen"]
 
@@ -27,13 +29,17 @@ class RunningJob:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSeen:
-    """A worker process that tells of itself; `beat` is the age of its last word in seconds."""
+    """A worker process that tells of itself; `beat` is the age of its last word in seconds.
+
+    `busy` counts its slots in use, of which `running` may hold only the first ones.
+    """
 
     name: str
     host: str
     pid: int
     queues: tuple[str, ...]
     slots: int
+    busy: int
     beat: float
     running: tuple[RunningJob, ...] = ()
 
@@ -53,7 +59,7 @@ class Minute:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TypeToll:
-    """What became of the jobs of one type within a day; runtimes in seconds."""
+    """What became of the jobs of one type in the last hour; runtimes in seconds."""
 
     type: str
     succeeded: int
@@ -67,6 +73,15 @@ class Telling(Protocol):
 
     def workers(self) -> Sequence[WorkerSeen] | None:
         """Return the workers that have told of themselves lately."""
+        ...
+
+    @property
+    def knows_all(self) -> bool:
+        """Whether all workers tell here, and not only those of this host."""
+        ...
+
+    def of(self, queue: str, *, now: float) -> Told:
+        """Return what is known of those who work on a queue; `now` in seconds since the epoch."""
         ...
 
     def minutes(self, queue: str | None = None) -> Sequence[Minute] | None:
@@ -84,6 +99,15 @@ class NothingTold:
     def workers(self) -> Sequence[WorkerSeen] | None:
         """Return None: not known."""
         return None
+
+    @property
+    def knows_all(self) -> bool:
+        """Return False: none is known."""
+        return False
+
+    def of(self, queue: str, *, now: float) -> Told:  # noqa: ARG002
+        """Return that nothing is known."""
+        return NOTHING_TOLD
 
     def minutes(self, queue: str | None = None) -> Sequence[Minute] | None:  # noqa: ARG002
         """Return None: not known."""

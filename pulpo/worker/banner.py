@@ -13,6 +13,7 @@ def describe(parts: WorkerParts, settings: WorkerSettings) -> dict[str, object]:
         "engine": parts.shown_url,
         "queues": list(settings.queues or parts.registry.queues()),
         "types": sorted(job_type.type for job_type in parts.registry),
+        "homes": sorted((job_type.queue, job_type.type) for job_type in parts.registry),
     }
 
 

@@ -64,7 +64,8 @@ class Board:
         if "depths" in facts:
             self.depths = facts["depths"]
         if "ready" in facts:
-            self.engine = str(facts["ready"].get("engine", ""))
+            self.engine = str(facts["ready"]["engine"])
+            self.totals.expect(facts["ready"]["homes"])
 
     def ends(self, process: object, *, died: bool) -> None:
         """A process has ended; what it has counted stays counted."""

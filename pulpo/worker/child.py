@@ -112,10 +112,11 @@ def _work(
     try:
         left = worker.run()
     except QueueUnavailableError as error:
+        chores.stop(LAST_CHORES)
         reporter.tell(load_error=f"pulpo: {error}", exit_code=OUT_OF_REACH, final=True)
         return 0
-    finally:
-        chores.stop(LAST_CHORES)
+    # Only now: after any other error the descriptors may be somebody else's, and nothing is closed.
+    chores.stop(LAST_CHORES)
     observed.end()
     parts.listeners.flush(_LISTENING)
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).

@@ -9,7 +9,7 @@ is kept by the minute for everybody is counted in `pulpo.worker.tally`.
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pulpo.run import Run
@@ -92,6 +92,14 @@ class Totals:
         self.jobs: dict[_Labels, dict[str, int]] = {}
         #: By queue and type: one count for each bucket, one for longer runs, and the seconds.
         self.runs: dict[_Labels, list[float]] = {}
+
+    def expect(self, pairs: Iterable[Sequence[str]]) -> None:
+        """Begin at 0 for queues and types that are known before the first job.
+
+        Of a counter whose first value is 1, Prometheus does not see that it has grown.
+        """
+        for queue, type in pairs:
+            self.jobs.setdefault((queue, type), dict.fromkeys(OUTCOMES, 0))
 
     def add(self, facts: Mapping[str, Any]) -> None:
         """Add what a process has counted."""

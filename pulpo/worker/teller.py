@@ -26,9 +26,9 @@ from pulpo.worker.tally import Tally
 __all__ = ["EVERY", "Teller", "introduce"]
 
 # How often it speaks where something has changed, and at least where nothing has, in seconds.
-EVERY, AT_LEAST_EVERY = 1.0, 4.0
+EVERY, AT_LEAST_EVERY = 1.0, 5.0
 # An idle worker looks less often: that it wakes at all is half of what it costs.
-IDLE = 2.0
+IDLE = 2.5
 # Between two tries while the store is away.
 LONGEST_PAUSE = 30.0
 # So many counts are kept for a store that is away; then they are dropped.
@@ -92,14 +92,15 @@ class Teller:
         """Tell the last counts, and that this process has ended."""
         if not self._is_away:
             self._try(self._say_goodbye)
-        if self._store is not None:
+        if self._store is not None and not self._is_away:
+            # What cannot be written to may not be ours: a handler may have closed descriptors.
             self._store.close()
 
     def _tell(self) -> None:
         self._gather()
         store = self._opened()
         if store is None:
-            self._pending = ()
+            self._pending, self.pause = (), LONGEST_PAUSE
             return
         seen, now = self._look(), self._clock.monotonic()
         is_idle = not (self._pending or seen.busy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import urllib.error
@@ -84,6 +85,23 @@ def test_with_a_token_of_ones_own_it_listens_to_the_network(url: str, tmp_path: 
         assert status(address, Authorization=bearer) == 200
         assert status(address, Authorization=bearer, Host="10.0.0.1") == 200
         assert status(address, Authorization=bearer, Host="evil.test") == 421
+
+
+def test_every_act_is_told_on_stderr(url: str, tmp_path: Path) -> None:
+    job = CommandLine(tmp_path, url).bury()
+    with Served(url, tmp_path, PULPO_DASHBOARD_TOKEN=OWN) as served:
+        bearer = {"Authorization": f"Bearer {OWN}"}
+        request = urllib.request.Request(f"{served.root}/jobs/{job}", headers=bearer)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            mark = re.findall(r'name="csrf" value="(\w+)"', answer.read().decode())[0]
+        form = f"csrf={mark}&back=/".encode()
+        request = urllib.request.Request(f"{served.root}/jobs/{job}/kick", form, headers=bearer)
+        with urllib.request.urlopen(request, timeout=10) as answer:
+            assert answer.url.startswith(f"{served.root}/?said=kicked")
+
+        assert served.stop() == 0
+        assert served.said.strip().endswith(f"kick job {job!r}: done")
+        assert OWN not in served.said
 
 
 def test_a_name_may_be_allowed(url: str, tmp_path: Path) -> None:

@@ -30,6 +30,12 @@ def hopeless() -> None:
 """
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is told beside beanstalkd apart from what other tests tell there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture
 def explained(place: Place) -> Any:
     """Return what explains a job: its exit code, state and codes, and the reasons' texts."""
@@ -43,7 +49,7 @@ def explained(place: Place) -> Any:
             assert set(reason) == {"code", "text", "hint"}
             assert all(reason.values())
         codes = [reason["code"] for reason in answer["reasons"]]
-        return said.code, answer["state"], codes, answer["reasons"][0]["text"]
+        return said.code, answer["state"], codes, "; ".join(r["text"] for r in answer["reasons"])
 
     return ask
 
@@ -68,7 +74,49 @@ def test_a_job_that_is_run(place: Place, explained: Any) -> None:
     with place.worker("--processes", "1", "--grace", "0", module="shop") as worker:
         until(lambda: place.show(job_id)["state"] == "reserved", "a job that is run")
 
-        assert explained(job_id)[:3] == (0, "reserved", ["running"])
+        told = f"worker '{worker.pid}' (pid "
+        until(lambda: told in explained(job_id)[3], "the worker that runs it")
+        code, state, codes, text = explained(job_id)
+        assert (code, state, codes) == (0, "reserved", ["running"])
+        assert "has been running it for" in text
+        worker.stop()
+
+
+def test_a_job_that_waits_for_a_free_slot(place: Place, explained: Any) -> None:
+    ids = [place.pulpo("publish", "slow").out.strip() for _ in range(3)]
+    arguments = ("--processes", "1", "--threads", "1", "--grace", "0")
+    with place.worker(*arguments, module="shop") as worker:
+        until(lambda: "has been running it" in explained(ids[0])[3], "a worker that tells")
+
+        assert explained(ids[2])[:3] == (0, "ready", ["behind"])
+        assert "1 job of its queue goes first" in explained(ids[2])[3]
+        worker.stop()
+
+
+def test_a_queue_that_no_worker_serves(place: Place, explained: Any) -> None:
+    job_id = place.pulpo("publish", "slow", "--queue", "reports").out.strip()
+    with place.worker("--processes", "1", "--grace", "0", module="shop") as worker:
+        until(lambda: place.pulpo("workers", "--json").lines[0]["workers"], "a worker that tells")
+
+        code, state, codes, text = explained(job_id)
+
+        assert (code, state, codes) == (0, "ready", ["no_worker"])
+        assert "serves queue 'reports'" in text
+        worker.stop()
+
+
+def test_a_type_that_no_worker_knows(place: Place, explained: Any) -> None:
+    (Path(place.folder) / "other.py").write_text(TASKS.replace('"slow"', '"other"'))
+    job_id = place.pulpo("publish", "slow").out.strip()
+    with place.worker("--processes", "1", "--grace", "0", module="other") as worker:
+        until(lambda: place.show(job_id)["state"] == "delayed", "a job that was put back")
+        until(lambda: place.pulpo("workers", "--json").lines[0]["workers"], "a worker that tells")
+
+        code, state, codes, text = explained(job_id)
+
+        assert (code, codes[-1]) == (0, "unknown_type")
+        assert "it does not know job type 'slow'" in text
+        assert state in ("delayed", "ready")
         worker.stop()
 
 
@@ -77,7 +125,7 @@ def test_a_job_with_a_delay(place: Place, explained: Any) -> None:
 
     code, state, codes, text = explained(job_id)
 
-    assert (code, state, codes) == (0, "delayed", ["delayed"])
+    assert (code, state, codes) == (0, "delayed", ["delayed", "no_worker"])
     assert "in 59m" in text or "in 1h" in text
 
 
@@ -86,7 +134,7 @@ def test_a_job_that_has_failed_once(place: Place, explained: Any) -> None:
 
     code, state, codes, text = explained(job_id)
 
-    assert (code, state, codes) == (0, "delayed", ["retrying"])
+    assert (code, state, codes) == (0, "delayed", ["retrying", "no_worker"])
     assert "attempt 1 has failed: ValueError: no such user; attempt 2 comes in" in text
 
 
@@ -96,7 +144,7 @@ def test_a_job_of_a_paused_queue(place: Place, explained: Any) -> None:
 
     code, state, codes, text = explained(job_id)
 
-    assert (code, state, codes) == (0, "ready", ["paused"])
+    assert (code, state, codes) == (0, "ready", ["paused", "no_worker"])
     assert "for another 9m" in text or "for another 10m" in text
 
 
@@ -108,8 +156,8 @@ def test_a_job_behind_others(place: Place, explained: Any) -> None:
 
     code, state, codes, text = explained(job_id)
 
-    assert (code, state, codes) == (0, "ready", ["behind"])
-    assert text.startswith("2 jobs of its queue go first")
+    assert (code, state, codes) == (0, "ready", ["no_worker", "behind"])
+    assert "2 jobs of its queue go first" in text
 
 
 def test_a_buried_job(place: Place, explained: Any) -> None:
@@ -125,7 +173,7 @@ def test_a_buried_job(place: Place, explained: Any) -> None:
 def test_an_expired_job(place: Place, explained: Any) -> None:
     job_id = place.pulpo.put(queue="default", expires=time.time() - 5)
 
-    assert explained(job_id)[:3] == (0, "ready", ["expired"])
+    assert explained(job_id)[:3] == (0, "ready", ["expired", "no_worker"])
 
 
 def test_a_queue_out_of_reach_is_exit_code_4(place: Place) -> None:

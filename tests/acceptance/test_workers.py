@@ -103,6 +103,7 @@ def test_a_signal_prints_what_every_slot_runs(place: Place) -> None:
 
     with place.worker("--grace", "0.5s") as worker:
         place.wait_for("begun", 2)
+        until(lambda: len(workers(place)) == 2, "both processes at work")
         worker.send(signal.SIGUSR1)
         until(lambda: len(worker.said("running")) == 2, "the stacks of both")
         until(lambda: len(worker.said("slots")) == 2, "a word of both processes")

@@ -21,7 +21,17 @@ from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin
 from pulpo.adapters.beanstalkd.link import Link
 from pulpo.clock import SystemClock
 from pulpo.errors import QueueError, QueueUnavailableError, UnsupportedError
-from pulpo.job import Job, JobState, ListedJob, NewJob, Settlement, Verb
+from pulpo.job import (
+    Act,
+    Change,
+    Job,
+    JobState,
+    ListedJob,
+    NewJob,
+    Settlement,
+    Sighting,
+    Verb,
+)
 from pulpo.queue_url import QueueURL
 from tests.lab.wire import Commands, Replies, is_legal
 
@@ -36,6 +46,7 @@ _ELSEWHERE = NewJob(id="elsewhere", type="t", queue="q", body=b"elsewhere")
 _FIRST = b"RESERVED 7 3\r\nold\r\n"
 _JOB = Job(number=7, body=b"old", queue="default")
 _LISTED = ListedJob(id="7", number=7, queue="q", state=JobState.READY, body=b"old", priority=65_536)
+_SEEN = Sighting("7", 7, "default")
 
 _WORDS = (
     *(b"INSERTED", b"RESERVED", b"DELETED", b"RELEASED", b"BURIED", b"TOUCHED", b"NOT_FOUND"),
@@ -140,13 +151,20 @@ CALLS = [
     FuzzedCall("list", lambda admin: admin.list("q"), operator=True),
     FuzzedCall("list all", lambda admin: admin.list(), operator=True),
     FuzzedCall("peek", lambda admin: admin.peek(["7", "id"]), operator=True),
-    FuzzedCall("walk", lambda admin: list(admin.walk("q")), operator=True),
     FuzzedCall("sample", lambda admin: list(admin.sample()), operator=True),
     FuzzedCall("ahead", lambda admin: admin.ahead(_LISTED), operator=True),
     FuzzedCall("kick", lambda admin: admin.kick(["7"]), operator=True),
     FuzzedCall("kick all", lambda admin: admin.kick_all("q"), operator=True),
     FuzzedCall("delete job", lambda admin: admin.delete(["7"]), operator=True),
     FuzzedCall("edit", lambda admin: admin.edit("7", _NEW), operator=True),
+    FuzzedCall("walk", lambda admin: list(admin.walk()), operator=True),
+    FuzzedCall("walk q", lambda a: list(a.walk("q", JobState.BURIED, bodies=False)), operator=True),
+    FuzzedCall("newest", lambda admin: admin.newest(10), operator=True),
+    FuzzedCall("look", lambda admin: admin.look([_SEEN]), operator=True),
+    FuzzedCall("kick seen", lambda a: a.change([Change(Act.KICK, _SEEN)]), operator=True),
+    FuzzedCall("delete seen", lambda a: a.change([Change(Act.DELETE, _SEEN)]), operator=True),
+    FuzzedCall("move", lambda a: a.change([Change(Act.REPLACE, _SEEN, _NEW)]), operator=True),
+    FuzzedCall("bury seen", lambda a: a.change([Change(Act.BURY, _SEEN, _NEW)]), operator=True),
     FuzzedCall("pause", lambda admin: admin.pause("q"), operator=True),
     FuzzedCall("resume", lambda admin: admin.resume("q"), operator=True),
 ]

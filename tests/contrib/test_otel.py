@@ -22,6 +22,7 @@ from opentelemetry.trace import SpanKind, StatusCode
 import pulpo
 from pulpo.contrib.otel import instrument
 from pulpo.message import Message
+from tests.worker.stage import OddError
 
 
 @dataclass
@@ -172,6 +173,23 @@ def test_an_error_is_on_its_span(
     (event,) = process.events
     assert event.name == "exception"
     assert "no such user" in str((event.attributes or {})["exception.stacktrace"])
+
+
+def test_an_error_without_a_text_harms_no_job(watch: Callable[..., Watched]) -> None:
+    watched = watch()
+
+    @watched.app.job(type="t", retries=0)
+    def handler() -> None:
+        raise OddError
+
+    ref = handler.delay()
+    watched.app.run_worker(burst=True)
+
+    (job,) = watched.app.engine.admin().peek([ref.id])
+    assert job is not None
+    assert "OddError" in watched.app.codec.decode(job.body).errors[-1]
+    (process,) = watched.spans(SpanKind.CONSUMER)
+    assert process.status.description == "OddError"
 
 
 def test_an_outcome_that_is_a_failure_is_one_on_its_span(watch: Callable[..., Watched]) -> None:

@@ -17,6 +17,7 @@ from sentry_sdk.transport import Transport
 import pulpo
 from pulpo.contrib.sentry import PulpoIntegration, instrument
 from pulpo.message import Message
+from tests.worker.stage import OddError
 
 
 class Outbox(Transport):
@@ -210,6 +211,24 @@ def test_a_coroutine_over_its_time_is_reported_as_that(
 
     (event,) = outbox.errors
     assert event["exception"]["values"][-1]["type"] == "JobTimeoutError"
+
+
+def test_an_error_without_a_text_harms_no_job(
+    start: Callable[..., Outbox], app: pulpo.Pulpo
+) -> None:
+    outbox = start()
+
+    @app.job(type="t", retries=0)
+    def handler() -> None:
+        raise OddError
+
+    ref = handler.delay()
+    app.run_worker(burst=True)
+
+    (job,) = app.engine.admin().peek([ref.id])
+    assert job is not None
+    assert "OddError" in app.codec.decode(job.body).errors[-1]
+    assert len(outbox.errors) == 1
 
 
 def test_what_one_run_says_of_itself_is_not_said_of_the_next(

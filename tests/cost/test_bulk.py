@@ -6,8 +6,10 @@ these than are counted here for a tenth of it.
 
 from __future__ import annotations
 
+import tracemalloc
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from pathlib import Path
 
 import greenstalk
@@ -63,6 +65,31 @@ def kick_many(admin: QueueAdmin) -> None:
     assert tallies[-1] == JOBS
     stats = admin.stats("mail")
     assert (stats.ready, stats.buried) == (JOBS, 0)
+
+
+@pytest.mark.parametrize("kind", ["file", "beanstalkd"])
+def test_a_walk_keeps_no_bodies(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/queue.db"
+    if kind == "beanstalkd":
+        url = request.getfixturevalue("server").url
+    engine = open_engine(url)
+    adapter, admin = engine.adapter(), engine.admin()
+    body, count = "x" * 8_000, 4_000
+    for each in new_ids(count):
+        data = CODEC.encode({"type": "t", "id": each, "queue": "mail", "errors": ["slow"]}, body)
+        adapter.put([NewJob(id=each, type="t", queue="mail", body=data)])
+    adapter.close()
+    order = replace(ORDER, act=Act.DELETE, wanted=JobFilter(queue="mail", error="slow"))
+    tracemalloc.start()
+    try:
+        found = survey(admin, order)
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+        admin.close()
+
+    assert len(found.jobs) == count
+    assert most < count * len(body) / 3
 
 
 def test_a_bulk_kick_on_a_file_is_a_transaction_a_thousand(tmp_path: Path) -> None:

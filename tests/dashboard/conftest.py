@@ -48,6 +48,12 @@ class Site:
         return "gone" if job is None else job.state.value
 
 
+@pytest.fixture(autouse=True)
+def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep what is told beside beanstalkd apart from what other tests tell there."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
+
+
 @pytest.fixture(params=["file", "beanstalkd"])
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """Return the URL of a queue that nobody else uses, of each durable engine."""

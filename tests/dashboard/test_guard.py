@@ -10,6 +10,9 @@ from pulpo.dashboard.access import Hosts
 from tests.dashboard.caller import HOST, Caller
 from tests.dashboard.conftest import TOKEN, Site
 
+# Who gets in does not depend on the engine.
+pytestmark = pytest.mark.parametrize("url", ["file"], indirect=True)
+
 PAGES = ["/", "/queues/mail", "/jobs", "/jobs/1", "/workers", "/types"]
 
 
@@ -83,7 +86,7 @@ def test_the_names_of_the_loopback_are_ours(visitor: Caller, host: str) -> None:
     assert visitor.get("/workers", host=host).status == 200
 
 
-def test_a_name_that_was_allowed_is_ours_and_addresses_only_on_the_network() -> None:
+def test_a_name_that_was_allowed_is_ours_and_addresses_only_on_the_network(url: str) -> None:
     assert Hosts(["Jobs.Example"]).has("jobs.example:443")
     assert not Hosts([]).has("10.0.0.5")
     assert Hosts([], any_address=True).has("10.0.0.5:8450")

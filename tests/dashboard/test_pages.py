@@ -121,7 +121,7 @@ def test_a_job_shows_its_story(site: Site, visitor: Caller) -> None:
 
     page = visitor.get(f"/jobs/{job}").text
 
-    assert "It is buried: ValueError: no such user" in page
+    assert "It is put aside after 2 failures: ValueError: no such user" in page
     assert "TimeoutError: slow" in page
     assert "File &#34;mail.py&#34;, line 3" in page
     assert "&#34;tenant&#34;: &#34;acme&#34;" in page
@@ -131,9 +131,9 @@ def test_a_job_shows_its_story(site: Site, visitor: Caller) -> None:
 @pytest.mark.parametrize(
     ("headers", "delay", "text"),
     [
-        ({}, 0.0, "It is ready to run, one of 1 in its queue"),
-        ({}, 600.0, "It was scheduled, and is due in"),
-        ({"failures": 1, "errors": [TRACE]}, 600.0, "attempt 2 begins in"),
+        ({}, 0.0, "serves queue &#39;mail&#39;"),
+        ({}, 600.0, "It is not to run before its time: in"),
+        ({"failures": 1, "errors": [TRACE]}, 600.0, "attempt 2 comes in"),
         ({"bounces": 2}, 600.0, "bounced 2 times"),
     ],
 )
@@ -149,7 +149,10 @@ def test_a_job_in_a_paused_queue_says_so(site: Site, visitor: Caller) -> None:
     job = site.queue.put()
     site.admin.pause("mail")
 
-    assert "Its queue is paused." in visitor.get(f"/jobs/{job}").text
+    assert (
+        "Queue &#39;mail&#39; is paused until somebody resumes it"
+        in visitor.get(f"/jobs/{job}").text
+    )
 
 
 def test_a_job_that_is_run_offers_nothing(site: Site, visitor: Caller) -> None:
@@ -160,7 +163,7 @@ def test_a_job_that_is_run_offers_nothing(site: Site, visitor: Caller) -> None:
 
         answer = visitor.get(f"/jobs/{job}")
 
-        assert "It is being run now" in answer.text
+        assert "A worker has it" in answer.text
         assert [form for form in answer.forms if form.method == "post"] == []
     finally:
         adapter.close()

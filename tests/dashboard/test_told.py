@@ -8,13 +8,15 @@ import pytest
 
 from pulpo.dashboard.alarms import alarms
 from pulpo.dashboard.charts import HEIGHT, chart
-from pulpo.dashboard.side import Minute, RunningJob, TypeToll, WorkerSeen
+from pulpo.dashboard.side import Minute, NothingTold, RunningJob, TypeToll, WorkerSeen
 from pulpo.job import QueueStats
 from tests.dashboard.conftest import Site
 
 
-class Told:
+class Told(NothingTold):
     """Workers that have told."""
+
+    knows_all = True
 
     def __init__(self, workers: Sequence[WorkerSeen]) -> None:
         self._workers = workers
@@ -31,7 +33,14 @@ class Told:
 
 def worker(*running: RunningJob, queues: tuple[str, ...] = ("mail",)) -> WorkerSeen:
     return WorkerSeen(
-        name="web-1/7", host="web-1", pid=7, queues=queues, slots=8, beat=1.0, running=running
+        name="web-1/7",
+        host="web-1",
+        pid=7,
+        queues=queues,
+        slots=8,
+        busy=len(running),
+        beat=1.0,
+        running=running,
     )
 
 

@@ -71,6 +71,8 @@ def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
         names = wheel.namelist()
 
     assert "pulpo/py.typed" in names
+    assert "pulpo/dashboard/templates/base.html" in names
+    assert "pulpo/dashboard/static/vendor/htmx-LICENSE" in names
     assert {name.split("/")[0] for name in names} == {
         "pulpo",
         f"pulpo_messaging-{VERSION}.dist-info",

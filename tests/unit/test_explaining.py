@@ -131,6 +131,19 @@ def test_nobody_who_serves_its_queue_is_a_reason_where_it_is_known() -> None:
     assert codes(asked(workers=[])) == ["no_worker"]
 
 
+def test_workers_of_other_hosts_may_serve_its_queue_where_not_all_are_known() -> None:
+    found = asked(workers=[], knows_all_workers=False)
+
+    assert codes(found) == ["no_worker"]
+    assert "each host knows its own" in found.reasons[0].text
+
+
+def test_a_worker_whose_types_are_not_all_told_may_know_this_one() -> None:
+    many = replace(WORKER, types=frozenset({"mail.other"}), knows_more=True)
+
+    assert codes(asked(workers=[many])) == ["behind"]
+
+
 def test_workers_that_do_not_know_its_type_are_a_reason() -> None:
     other = replace(WORKER, types=frozenset({"mail.other"}))
 

@@ -121,8 +121,11 @@ def test_the_age_is_what_the_engine_knows_where_the_id_says_nothing() -> None:
     assert not JobFilter(newer=9_999).matches(unknown, now=NOW)
 
 
-def test_a_job_without_an_error_fits_no_text() -> None:
-    assert not JobFilter(error="slow").matches(replace(JOB, error=None, earlier=()), now=NOW)
+def test_an_empty_text_is_in_every_error_and_in_no_job_without_one() -> None:
+    healthy = replace(JOB, error=None, earlier=())
+
+    assert JobFilter(error="").matches(JOB, now=NOW)
+    assert not JobFilter(error="").matches(healthy, now=NOW)
 
 
 def test_a_filter_knows_whether_the_engine_alone_can_answer_it() -> None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from pulpo.worker.board import Board
@@ -72,7 +73,8 @@ def test_metrics_sum_up_what_the_processes_told(board: Board) -> None:
     board.hear("two", {"jobs": [["mail", 't"1\n', "lost", 1]], **STANDING, "dropped": 3})
     board.hear("two", {**STANDING, "busy": [0, 1], "dropped": 4})
     board.hear("one", {"depths": {"mail": {"ready": 2, "buried": 1}}})
-    board.hear("one", {"ready": {"engine": "beanstalkd://10.0.0.1:11300"}})
+    ready = {"engine": "beanstalkd://10.0.0.1:11300", "homes": [["mail", 't"1\n'], ["q", "new"]]}
+    board.hear("one", {"ready": ready})
     board.ends("one", died=True)
     found = samples(board)
 
@@ -81,7 +83,8 @@ def test_metrics_sum_up_what_the_processes_told(board: Board) -> None:
     assert jobs["success", "mail", 't"1\n'] == 10
     assert jobs["lost", "mail", 't"1\n'] == 1
     assert jobs["retried", "mail", 't"1\n'] == 0
-    assert len(jobs) == 7
+    assert [count for (_, *labels), count in jobs.items() if labels == ["q", "new"]] == [0] * 7
+    assert len(jobs) == 14
     buckets = found["pulpo_job_duration_seconds_bucket"]
     assert [buckets[bound, "mail", "t"] for bound in ("0.005", "0.01", "0.025", "+Inf")] == [
         4,
@@ -125,7 +128,10 @@ def test_every_metric_is_in_the_reference(board: Board) -> None:
     assert listed == found
 
 
-@pytest.mark.parametrize("place", ["contrib/grafana/pulpo.json", "docs/reference/metrics.md"])
+@pytest.mark.parametrize(
+    "place",
+    ["contrib/grafana/pulpo.json", "contrib/prometheus/alerts.yml", "docs/reference/metrics.md"],
+)
 def test_what_is_asked_of_prometheus_is_there_to_be_asked(board: Board, place: str) -> None:
     text = (ROOT / place).read_text(encoding="utf-8")
     if place.endswith(".json"):
@@ -134,6 +140,17 @@ def test_what_is_asked_of_prometheus_is_there_to_be_asked(board: Board, place: s
 
     assert asked
     assert asked - names(board) <= {"pulpo_job_duration_seconds"}  # the histogram's family
+
+
+def test_an_alert_says_what_it_is_about_and_what_to_do() -> None:
+    text = (ROOT / "contrib" / "prometheus" / "alerts.yml").read_text(encoding="utf-8")
+    (group,) = yaml.safe_load(text)["groups"]
+
+    assert len(group["rules"]) >= 3
+    for rule in group["rules"]:
+        assert set(rule) - {"for"} == {"alert", "expr", "labels", "annotations"}
+        assert set(rule["annotations"]) == {"summary", "description"}
+        assert "pulpo_" in rule["expr"]
 
 
 def expressions(value: object) -> list[str]:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ from pulpo.clock import SystemClock
 from pulpo.codec import Codec
 from pulpo.envelope import Envelope
 from pulpo.events import Event
-from pulpo.job import Job
+from pulpo.job import Job, JobState
 from pulpo.registry import JobType
 from pulpo.run import Run
 from pulpo.worker.decide import Ending
@@ -102,6 +104,72 @@ def test_its_error_is_retried_by_the_rules_of_the_job(stage: Stage) -> None:
 
 
 def lambda_free() -> None: ...
+
+
+@pytest.mark.parametrize("is_async", [False, True])
+def test_it_sees_the_end_of_the_time_of_a_run(is_async: bool) -> None:
+    seen: list[str] = []
+    with pulpo.Pulpo("memory://") as app:
+
+        @app.around("run")
+        def noting(run: pulpo.Run) -> Step:
+            try:
+                yield
+            except BaseException as error:
+                seen.append(type(error).__name__)
+                raise
+
+        def plain() -> None:
+            while True:
+                time.sleep(0.01)
+
+        async def coroutine() -> None:
+            await asyncio.sleep(60)
+
+        app.job(type="t", timeout=0.2, retries=0)(coroutine if is_async else plain)
+        ref = app.publish(pulpo.Message(type="t", body={}))
+        app.run_worker(burst=True)
+        (job,) = app.engine.admin().peek([ref.id])
+
+        assert job is not None
+        assert job.state is JobState.BURIED
+        assert "timed out after 200ms" in app.codec.decode(job.body).errors[-1]
+    assert seen == ["CancelledError" if is_async else "JobTimeoutError"]
+
+
+class HostileError(Exception):
+    """An error that raises wherever it is asked for something."""
+
+    def __getattribute__(self, name: str) -> Any:
+        raise RuntimeError(f"do not ask me for {name}")
+
+
+def test_an_error_that_raises_when_it_is_touched_goes_through_it(stage: Stage) -> None:
+    seen: list[type] = []
+
+    @stage.app.around("run")
+    def noting(run: pulpo.Run) -> Step:
+        try:
+            yield
+        except BaseException as error:
+            seen.append(type(error))
+            raise
+
+    stage.app.around("run", lambda_around)
+
+    @stage.app.job(type="t", fatal=HostileError)
+    def handler() -> None:
+        raise HostileError
+
+    ref = handler.delay()
+    stage.drain()
+
+    assert seen == [HostileError]
+    assert stage.state(ref.id) == "buried"
+
+
+def lambda_around(run: pulpo.Run) -> Iterator[None]:
+    yield
 
 
 def test_what_does_not_fit_bounces_before_any_middleware(stage: Stage) -> None:

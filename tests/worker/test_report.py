@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import threading
 from collections.abc import Iterator
@@ -106,6 +107,49 @@ def test_beats_that_found_no_room_cut_no_line(ends: tuple[Reports, int]) -> None
 
     assert set(map(str, read)) == {"{}"}
     assert reports.read() == [{"done": True}]
+
+
+def test_facts_that_are_larger_than_the_pipe_arrive_over_several_beats(
+    ends: tuple[Reports, int],
+) -> None:
+    reports, writing = ends
+    reporter = Reporter(writing)
+    many = {"jobs": [["queue", f"type.{n}", "success", n] for n in range(20_000)]}
+    asked = iter([many, {"jobs": "more"}])
+    reporter.facts = lambda: next(asked)
+
+    told: list[dict[str, object]] = []
+    for second in range(100):
+        reporter.beat(float(second))
+        told += reports.read()
+        if told:
+            break
+    reporter.beat(1_000.0)
+    reporter.facts = dict
+    reporter.tell(done=True)
+    for _ in range(3):
+        told += reports.read()
+
+    assert told == [many, {"jobs": "more"}, {"done": True}]
+
+
+def test_what_found_no_room_with_a_beat_goes_before_the_last_word(
+    ends: tuple[Reports, int],
+) -> None:
+    reports, writing = ends
+    reporter = Reporter(writing)
+    for beats in (100, 1):
+        with contextlib.suppress(BlockingIOError):
+            while True:
+                os.write(writing, b"{}\n" * beats)
+    reporter.facts = lambda: {"jobs": 7}
+    reporter.beat(0.0)
+    while reports.read():
+        pass
+
+    reporter.tell(done=True)
+
+    assert reports.read() == [{"jobs": 7}, {"done": True}]
 
 
 def test_of_a_process_that_is_gone_its_last_words_are_read_and_then_nothing() -> None:

@@ -127,7 +127,7 @@ def test_it_tells_what_its_slots_run(scene: Scene) -> None:
 
 
 def test_it_repeats_itself_only_now_and_then(scene: Scene) -> None:
-    for _ in range(12):
+    for _ in range(15):
         scene.teller.tell()
         scene.clock.advance(1.0)
     assert scene.store.writes == 3

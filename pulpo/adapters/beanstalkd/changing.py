@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.link import Awaited, Kind
-from pulpo.adapters.beanstalkd.putting import BURY_DELAY, put_jobs, too_big
+from pulpo.adapters.beanstalkd.putting import put_jobs, too_big
 from pulpo.adapters.beanstalkd.walking import Walker
 from pulpo.clock import Clock
 from pulpo.errors import PulpoError, QueueError, QueueUnavailableError
@@ -21,6 +21,9 @@ __all__ = ["Changes"]
 _PATIENCE = 10.0
 # As many commands as both socket buffers hold, with their replies.
 _FLIGHT = 1_000
+# A copy that is about to be buried waits so long: should we die before it is, the old job is still
+# where it was, and what somebody has put aside must not run because of that.
+_ASLEEP = commands.LONGEST
 _REPLIES = {
     Kind.KICK: (b"KICKED", b"NOT_FOUND"),
     Kind.DELETE: (b"DELETED", b"NOT_FOUND"),
@@ -103,7 +106,7 @@ class Changes:
         if not jobs:
             return []
         link, now = self._walker.link, self._clock.wall()
-        delays = [BURY_DELAY if aside else commands.whole_delay(job, now) for job, aside in jobs]
+        delays = [_ASLEEP if aside else commands.whole_delay(job, now) for job, aside in jobs]
         new = [job for job, _ in jobs]
         copies = put_jobs(link, new, self._clock, delays=delays, patience=_PATIENCE)
         aside = [

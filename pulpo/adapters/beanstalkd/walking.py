@@ -67,7 +67,7 @@ class Walker:
 
         Ends when about `most` numbers were looked at, if that is said.
         """
-        count, newest = self._extent()
+        count, newest = self.extent()
         self.saw_all = False
         windows = _from_both_ends(1, newest)
         some = windows if most is None else islice(windows, -(-most // _WINDOW))
@@ -78,7 +78,7 @@ class Walker:
 
     def sample(self) -> Iterator[list[ListedJob]]:
         """Yield every job, in pages, the first of which come from all over."""
-        count, newest = self._extent()
+        count, newest = self.extent()
         for page in self._peeked(_from_all_over(newest, count), count):
             yield self.describe(page)
 
@@ -89,7 +89,7 @@ class Walker:
 
         Asks for the state of all jobs, and for the bodies of those alone that are wanted.
         """
-        everything, newest = self._extent(state)
+        everything, newest = self.extent(state)
         left = everything if count is None else count
         seen = 0
         for numbers in _from_both_ends(1, newest) if left else ():
@@ -109,11 +109,11 @@ class Walker:
 
     def newest(self, limit: int) -> list[ListedJob]:
         """Return what there is of the last so many numbers, the newest first."""
-        _, newest = self._extent()
+        _, newest = self.extent()
         numbers = range(newest, max(newest - limit, 0), -1)
         return self.describe(self.peek(numbers))
 
-    def _extent(self, state: JobState | None = None) -> tuple[int, int]:
+    def extent(self, state: JobState | None = None) -> tuple[int, int]:
         """Return how many jobs the server has, in a state or all, and the newest number."""
         with self._control.talking() as client:
             stats = {name: str(value) for name, value in client.stats().items()}
@@ -291,6 +291,6 @@ def listed(job: Found, stats: dict[str, str]) -> ListedJob:
         priority=int(stats["pri"]),
         due=float(stats["time-left"]) if state is JobState.DELAYED else 0.0,
         ttr=float(stats["ttr"]),
-        crashes=max(unclean(stats) - (state in _HELD), 0),
+        crashes=max(unclean(stats) - (state in _HELD), 0) if job.body else None,
         age=float(stats["age"]),
     )

@@ -8,14 +8,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from pulpo.adapter import no_beat
-from pulpo.adapters.sqlite.adapter import SQLiteAdapter
-from pulpo.adapters.sqlite.admin import SQLiteAdmin
 from pulpo.adapters.sqlite.database import Database
 from pulpo.clock import Clock
 from pulpo.errors import UsageError
 from pulpo.queue_url import QueueURL
 
 if TYPE_CHECKING:
+    from pulpo.adapters.sqlite.adapter import SQLiteAdapter
+    from pulpo.adapters.sqlite.admin import SQLiteAdmin
     from pulpo.adapters.sqlite.salvage import Salvaged
     from pulpo.checkup import Finding
     from pulpo.side import SideStore
@@ -51,10 +51,15 @@ class SQLiteEngine:
 
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> SQLiteAdapter:
         """Open a door for one thread that publishes or works; the file is opened on first use."""
+        # Beside a beanstalkd there are no jobs in it, and nobody opens this door.
+        from pulpo.adapters.sqlite.adapter import SQLiteAdapter  # noqa: PLC0415
+
         return SQLiteAdapter(self._database(beat), max_body=self._settings.max_body)
 
     def admin(self) -> SQLiteAdmin:
         """Open a door for an operator; the file is opened on first use."""
+        from pulpo.adapters.sqlite.admin import SQLiteAdmin  # noqa: PLC0415  # for operators only
+
         return SQLiteAdmin(self._database(), max_body=self._settings.max_body)
 
     def side(self, *, is_whole: bool = True) -> SideStore:

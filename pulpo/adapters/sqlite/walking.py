@@ -34,33 +34,22 @@ class Look(Protocol):
 PAGE = 250
 # Bytes that were put aside travel in a wrapper, of a type of its own.
 _OF_TYPE = f"(?1 IS NULL OR type IN (?1, '{UNDECODABLE}'))"
-# Two steps each, since SQLite compares no row number in a row of values by its index: first the
-# rest of the jobs that stand at the same place, then those behind.
-_TWO_STEPS = """
-SELECT * FROM (SELECT {seen} FROM jobs WHERE {of} AND {same} AND number > ?4 AND {of_type}
-ORDER BY number LIMIT {page})
-UNION ALL
-SELECT * FROM (SELECT {seen} FROM jobs WHERE {of} AND {behind} AND {of_type}
-ORDER BY {order}, number LIMIT {page})
-ORDER BY {order}, number LIMIT {page}
-"""
-_READY_PAGE = _TWO_STEPS.format(
-    seen=SEEN,
-    of="state = 0 AND queue = ?3",
-    same="priority = ?5",
-    behind="priority > ?5",
-    of_type=_OF_TYPE,
-    order="priority",
-    page=PAGE,
+# SQLite compares no row number in a row of values by its index. So each page is taken in two steps:
+# the rest of the jobs that stand at the same place as the last one, then those behind. Parameters:
+# type, state, queue, how many, and the place, whose first part is the number.
+_ONE_STEP = f"SELECT {SEEN} FROM jobs WHERE {_OF_TYPE}"
+_READY_STEPS = (
+    f"""{_ONE_STEP} AND state = 0 AND queue = ?3 AND priority = ?6 AND number > ?5
+    ORDER BY number LIMIT ?4""",
+    f"""{_ONE_STEP} AND state = 0 AND queue = ?3 AND priority > ?6
+    ORDER BY priority, number LIMIT ?4""",
 )
-_LATER_PAGE = _TWO_STEPS.format(
-    seen=SEEN,
-    of="state = ?2 AND moment IS NOT NULL AND (?3 IS NULL OR queue = ?3)",
-    same="moment = ?5 AND queue = ?6 AND owner = ?7",
-    behind="(moment, queue, owner) > (?5, ?6, ?7)",
-    of_type=_OF_TYPE,
-    order="moment, queue, owner",
-    page=PAGE,
+_LATER = "state = ?2 AND moment IS NOT NULL AND (?3 IS NULL OR queue = ?3)"
+_LATER_STEPS = (
+    f"""{_ONE_STEP} AND {_LATER} AND moment = ?6 AND queue = ?7 AND owner = ?8 AND number > ?5
+    ORDER BY number LIMIT ?4""",
+    f"""{_ONE_STEP} AND {_LATER} AND (moment, queue, owner) > (?6, ?7, ?8)
+    ORDER BY moment, queue, owner, number LIMIT ?4""",
 )
 _NEWEST = f"""
 SELECT {SEEN} FROM jobs WHERE number > (SELECT max(number) FROM jobs) - ? ORDER BY number DESC
@@ -96,13 +85,13 @@ def _stretches(look: Look, narrow: Narrow) -> Iterator[Iterator[list[ListedJob]]
             names = list(look(lambda connection, _, __: queues(connection)))
         for name in names:
             parameters = (narrow.type, State.READY, name)
-            yield _pages(look, _READY_PAGE, parameters, (-1, -1), _ready_place)
+            yield _pages(look, _READY_STEPS, parameters, (-1, -1), _ready_place)
     for stored in (State.DELAYED, State.SCHEDULED, State.RESERVED, State.BURIED):
         if state is None or state in _SHOWN_AS[stored]:
             # Behind the first delay that is not over, none is.
             until_due = state is JobState.READY and stored in _DELAYS
             parameters = (narrow.type, stored, narrow.queue)
-            pages = _pages(look, _LATER_PAGE, parameters, (-1, -1.0, "", -1), _later_place)
+            pages = _pages(look, _LATER_STEPS, parameters, (-1, -1.0, "", -1), _later_place)
             yield _while_due(pages) if until_due else pages
 
 
@@ -117,13 +106,13 @@ _SHOWN_AS = {
 
 def _pages(
     look: Look,
-    statement: str,
+    steps: tuple[str, str],
     parameters: tuple[object, ...],
     place: tuple[object, ...],
     place_of: Callable[[Seen], tuple[object, ...]],
 ) -> Iterator[list[ListedJob]]:
     while True:
-        rows, jobs = look(partial(_page, statement=statement, parameters=(*parameters, *place)))
+        rows, jobs = look(partial(_page, steps=steps, parameters=parameters, place=place))
         yield jobs
         if len(rows) < PAGE:
             return
@@ -135,10 +124,15 @@ def _page(
     now: Moment,
     dead: Collection[int],
     *,
-    statement: str,
+    steps: tuple[str, str],
     parameters: tuple[object, ...],
+    place: tuple[object, ...],
 ) -> tuple[list[Seen], list[ListedJob]]:
-    rows = connection.execute(statement, parameters).fetchall()
+    rows: list[Seen] = []
+    for step in steps:
+        limit = PAGE - len(rows)
+        if limit:
+            rows += connection.execute(step, (*parameters, limit, *place))
     return rows, [shown(row, now, dead) for row in rows]
 
 

@@ -150,6 +150,30 @@ def test_a_job_that_is_taken_while_its_copy_is_put_stays_with_who_took_it(
     ]
 
 
+def test_a_buried_job_does_not_run_because_its_move_was_cut_short(
+    admin: BeanstalkdAdmin,
+    client: greenstalk.Client[bytes],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    new = job()
+    client.watch("mail")
+    bury(client, put(client, new))
+    (found,) = admin.newest()
+
+    def die(changes: Changes, jobs: list[tuple[int, int]]) -> list[int]:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Changes, "_bury", die)
+    moved = NewJob(id=new.id, type="t", queue="slow", body=new.body)
+    with pytest.raises(KeyboardInterrupt):
+        admin.change([Change(Act.REPLACE, found.sighting, moved)])
+
+    assert [job.state for job in admin.list("mail")] == [JobState.BURIED]
+    (copy,) = admin.list("slow")
+    assert (copy.id, copy.state) == (new.id, JobState.DELAYED)
+    assert copy.due > 3_600 * 24 * 365
+
+
 def test_a_walk_that_has_seen_less_than_the_server_counts_says_so(
     admin: BeanstalkdAdmin, client: greenstalk.Client[bytes]
 ) -> None:

@@ -27,9 +27,10 @@ _FLAGS = [
 ]
 
 
-@pytest.fixture(scope="session")
+# Not of the session: as long as it is open, no other test of this process may run an event loop.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    """Return the browser of the session; skip without one, but fail where CI is set."""
+    """Return the browser of a file; skip without one, but fail where CI is set."""
     need("chromium")
     from playwright.sync_api import sync_playwright
 

@@ -10,6 +10,7 @@ import pytest
 
 from pulpo.adapters import open_engine
 from tests.acceptance.command_line import CommandLine
+from tests.dashboard.browser.served import Served
 
 TRACE = (
     'Traceback (most recent call last):\n  File "shop/mail.py", line 31, in welcome\n'
@@ -18,6 +19,15 @@ TRACE = (
 )
 # How pages look does not depend on the engine.
 on_a_file = pytest.mark.parametrize("url", ["file"], indirect=True)
+# What the documentation shows.
+PICTURES = {
+    "overview-light",
+    "overview-dark",
+    "overview-phone",
+    "jobs-light",
+    "job-light",
+    "job-dark",
+}
 PHONE = {"width": 360, "height": 740}
 
 
@@ -75,7 +85,7 @@ def test_every_page_is_sound(
         wide = page.evaluate("document.documentElement.scrollWidth")
         assert wide <= size["width"], f"{name} is wider than the window"
         kind = "phone" if size == PHONE else scheme
-        if name in ("overview", "job", "jobs") and not (kind == "phone" and scheme == "dark"):
+        if f"{name}-{kind}" in PICTURES and (kind != "phone" or scheme == "light"):
             page.screenshot(path=screenshots / f"dashboard-{name}-{kind}.png")
     # An answer that is not 200 is told in the console too, and only those two are meant here.
     expected = [t for t in tab.troubles if "400 (Bad Request)" in t or "404 (Not Found)" in t]
@@ -182,6 +192,32 @@ def test_a_hidden_tab_asks_for_nothing(tab: Any) -> None:
     page.wait_for_timeout(4_500)
 
     assert asked == []
+
+
+@on_a_file
+def test_a_page_whose_job_is_gone_says_so(
+    shop: dict[str, str], queue: CommandLine, tab: Any
+) -> None:
+    page = tab.go(f"/jobs/{shop['ready']}")
+    assert not page.is_visible("#not-live")
+
+    assert queue("jobs", "delete", shop["ready"]).code == 0
+
+    page.wait_for_selector("#not-live:visible", timeout=15_000)
+    assert "is gone" in page.inner_text("#not-live")
+    tab.troubles = [text for text in tab.troubles if "404 (Not Found)" not in text]
+
+
+@on_a_file
+def test_a_page_that_is_not_live_any_more_says_so(served: Served, tab: Any) -> None:
+    page = tab.go("/jobs")
+
+    served.stop()
+
+    page.wait_for_selector("#not-live:visible", timeout=15_000)
+    assert "does not answer" in page.inner_text("#not-live")
+    assert any("ERR_CONNECTION_REFUSED" in text for text in tab.troubles)
+    tab.troubles = []
 
 
 @on_a_file

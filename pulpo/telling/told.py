@@ -1,0 +1,74 @@
+"""What workers have told, as facts from which it follows why a job is not running.
+
+Knows nothing of the job but its queue.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pulpo.explaining import LiveWorker, Slot
+from pulpo.side import SideStore
+from pulpo.telling.minutes import MINUTE, read_minutes
+from pulpo.telling.workers import SeenWorker, read_workers
+
+__all__ = ["NOTHING_TOLD", "Told", "read_told"]
+
+# Over so many seconds a rate is taken.
+_LATELY = 300.0
+# What ends no run, or one that nobody has to wait for: such jobs are in the queue as before.
+_NO_END = frozenset({"released", "bounced"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What is known beside a queue.
+
+    `workers` is None where nothing is known. `is_whole` is False where only workers of this host
+    are known. `rate` is how many jobs of the queue are done a second, None without any of late.
+    """
+
+    workers: Sequence[LiveWorker] | None = None
+    is_whole: bool = True
+    rate: float | None = None
+
+
+#: Where there is no store, or none within reach.
+NOTHING_TOLD = Told()
+
+
+def read_told(store: SideStore, queue: str, *, now: float) -> Told:
+    """Return what workers have told; `now` is in seconds since the epoch. Raises `QueueError`."""
+    return Told(
+        workers=[_live(seen, now) for seen in read_workers(store)],
+        is_whole=store.is_whole,
+        rate=_rate(store, queue, now),
+    )
+
+
+def _live(seen: SeenWorker, now: float) -> LiveWorker:
+    return LiveWorker(
+        name=str(seen.worker),
+        host=seen.host,
+        pid=seen.pid,
+        # One that is stopping takes no more jobs.
+        queues=frozenset() if seen.is_stopping else frozenset(seen.queues),
+        types=frozenset(seen.types),
+        knows_more=seen.types_left_out > 0,
+        slots=tuple(
+            Slot(job=job.id, type=job.type, since=now - job.seconds) for job in seen.running
+        ),
+    )
+
+
+def _rate(store: SideStore, queue: str, now: float) -> float | None:
+    counts = [
+        count
+        for count in read_minutes(store, since=now - _LATELY)
+        if count.queue == queue and count.outcome not in _NO_END
+    ]
+    if not counts:
+        return None
+    first = min(count.minute for count in counts)
+    return sum(count.jobs for count in counts) / max(now - first, MINUTE / 2)

@@ -1,0 +1,129 @@
+"""What real workers tell beside the queue, on the pages, on both durable engines."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pulpo.adapters.memory import MemoryEngine
+from pulpo.clock import ManualClock
+from pulpo.dashboard.told import SideTelling
+from pulpo.queue_url import QueueURL
+from pulpo.side import side_of
+from pulpo.telling import MinuteCount, tell_minutes
+from tests.dashboard.caller import Caller
+from tests.dashboard.conftest import Site
+from tests.lab.place import Place
+from tests.lab.processes import until
+
+TASKS = """
+import time
+import pulpo
+
+@pulpo.job(type="quick")
+def quick() -> None:
+    pass
+
+@pulpo.job(type="slow", timeout="1s")
+def slow() -> None:
+    time.sleep(60)
+
+@pulpo.job(type="hopeless", retries=0)
+def hopeless() -> None:
+    raise ValueError("never")
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path, url: str) -> Place:
+    (tmp_path / "shop.py").write_text(TASKS)
+    return Place(tmp_path, url)
+
+
+def test_a_worker_is_shown_with_what_it_runs(place: Place, site: Site, visitor: Caller) -> None:
+    job = place.pulpo("publish", "slow").out.strip()
+    ready = place.pulpo("publish", "slow").out.strip()
+    arguments = ("--processes", "1", "--threads", "1", "--async-slots", "1", "--grace", "0")
+    with place.worker(*arguments, module="shop") as worker:
+        until(lambda: job in visitor.get("/workers").text, "the job on the page of workers")
+        page = visitor.get("/workers").text
+        why, why_not = visitor.get(f"/jobs/{job}").text, visitor.get(f"/jobs/{ready}").text
+        until(lambda: "over its timeout" in visitor.get("/workers").text, "a slot that is stuck")
+        worker.stop()
+
+    assert "1 of 2 slots busy" in page
+    assert "serves default" in page
+    assert f"Worker &#39;{worker.pid}&#39; (pid " in why
+    assert "has been running it for" in why
+    assert "goes first" in why_not or "go first" in why_not
+    until(lambda: "No worker runs" in visitor.get("/workers").text, "a worker that said goodbye")
+
+
+def test_what_was_done_is_counted_by_minutes_and_types(place: Place, visitor: Caller) -> None:
+    for type in ("quick", "quick", "hopeless"):
+        place.pulpo("publish", type)
+    with place.worker("--processes", "1", module="shop") as worker:
+        until(lambda: "2 succeeded, 1 failed" in visitor.get("/").text, "the last hour")
+        worker.stop()
+
+    types, queue = visitor.get("/types").text, visitor.get("/queues/default").text
+
+    assert "2 succeeded, 1 failed" in queue
+    row = types[types.index(">quick</a>") :].split("</tr>")[0]
+    assert 'data-label="Succeeded" class="number">2<' in row
+
+
+def test_a_queue_that_nobody_serves_needs_attention(place: Place, visitor: Caller) -> None:
+    place.pulpo("publish", "quick", "--queue", "reports")
+    with place.worker("--processes", "1", module="shop") as worker:
+        until(lambda: "0 of 108 slots busy" in visitor.get("/workers").text, "a worker that tells")
+        page = visitor.get("/").text
+        worker.stop()
+
+    assert "1 job waits and no worker" in page
+    assert "Start one: pulpo worker MODULE -q reports" in page
+
+
+def count(minute: int, jobs: int) -> MinuteCount:
+    return MinuteCount(minute=minute, queue="mail", type="t", outcome="success", jobs=jobs)
+
+
+def test_a_minute_is_read_until_nobody_adds_to_it_any_more() -> None:
+    clock = ManualClock()
+    engine = MemoryEngine(QueueURL.parse("memory://"), clock=clock)
+    store, told = side_of(engine), SideTelling(engine, clock)
+    assert store is not None
+    first = int(clock.wall() // 60) * 60
+
+    def seen() -> list[int]:
+        return [minute.succeeded for minute in told.minutes() or () if minute.succeeded]
+
+    tell_minutes(store, [count(first, 1)])
+    assert seen() == [1]
+    tell_minutes(store, [count(first, 1)])
+    assert seen() == [2]
+    clock.advance(600)
+    tell_minutes(store, [count(first + 600, 5)])
+    assert seen() == [2, 5]
+    assert seen() == [2, 5]
+    clock.advance(3_300)
+    assert seen() == [5]
+    told.close()
+
+
+def test_the_hour_has_sixty_minutes_and_only_the_queue_that_was_asked_for() -> None:
+    clock = ManualClock()
+    engine = MemoryEngine(QueueURL.parse("memory://"), clock=clock)
+    store, told = side_of(engine), SideTelling(engine, clock)
+    assert store is not None
+    assert told.minutes() is None
+    tell_minutes(store, [count(int(clock.wall()), 3)])
+
+    hour, other = told.minutes("mail"), told.minutes("reports")
+
+    assert hour is not None
+    assert other is not None
+    assert [len(hour), len(other)] == [60, 60]
+    assert [hour[-1].succeeded, other[-1].succeeded] == [3, 0]
+    told.close()
