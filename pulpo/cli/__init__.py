@@ -28,6 +28,7 @@ _VERBS = {
     "worker": ("pulpo.cli.worker", "worker", "Run jobs."),
     "publish": ("pulpo.cli.publish", "publish", "Put a job into its queue, print its id."),
     "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
+    "top": ("pulpo.cli.top", "top", "Watch queues, workers and job types."),
     "workers": ("pulpo.cli.workers", "workers", "List who works, and on what."),
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick, delete, move, bury and edit jobs."),
     "explain": ("pulpo.cli.explain", "explain", "Say why a job is not running."),
