@@ -6,6 +6,7 @@ Nothing else in the package asks the operating system what time it is.
 from __future__ import annotations
 
 import time
+from functools import cache
 from pathlib import Path
 from typing import Protocol
 
@@ -37,10 +38,16 @@ class SystemClock:
 
     def boot(self) -> str:
         """Return the kernel's boot id, or on systems without one the second of the boot."""
-        try:
-            return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
-        except OSError:
-            return f"booted-{(time.time() - time.monotonic()) // 10:.0f}"
+        return _kernels_boot() or f"booted-{(time.time() - time.monotonic()) // 10:.0f}"
+
+
+@cache
+def _kernels_boot() -> str:
+    # Once: a process lives in one boot, and who keeps facts asks each time.
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 class ManualClock:

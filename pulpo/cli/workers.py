@@ -1,4 +1,4 @@
-"""`pulpo workers`: who works on the queue, since when, and what each slot runs."""
+"""`pulpo workers`: who works on the queue, since when, what each slot runs, and where it is."""
 
 from __future__ import annotations
 
@@ -10,6 +10,14 @@ import click
 
 from pulpo.cli.door import beside
 from pulpo.cli.output import data, for_people, json_line, talk
+from pulpo.cli.stacks import (
+    job_as_json,
+    name_silent,
+    print_stacks,
+    shown_seconds,
+    stacks_as_json,
+    wait_for_stacks,
+)
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.duration import as_text
 from pulpo.telling import RunningJob, SeenWorker, read_workers
@@ -24,21 +32,30 @@ _ELSEWHERE = (
 
 @click.command()
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@click.option("--stacks", "with_stacks", is_flag=True, help="Ask each where its slots are.")
 @target_options
 @pass_target
-def workers(target: Target, as_json: bool) -> None:
+def workers(target: Target, as_json: bool, with_stacks: bool) -> None:
     """List the worker processes of the queue, and what each of their slots runs.
 
-    A dead one disappears after 10 s.
+    A dead one disappears after 10 s. With --stacks it takes up to 5 s: a process answers when it
+    comes by.
 
     \b
     pulpo workers
+    pulpo workers --stacks
     pulpo workers --json
     """
     with beside(target) as store:
         seen, is_whole = read_workers(store), store.is_whole
+        stacks = wait_for_stacks(store, seen) if with_stacks and seen else {}
+    if with_stacks:
+        name_silent(seen, stacks)
     if as_json:
         found = [_as_json(worker) for worker in seen]
+        if with_stacks:
+            for told, worker in zip(found, seen, strict=True):
+                told["stacks"] = stacks_as_json(stacks.get(worker.id))
         data(json_line({"workers": found, "complete": is_whole}))
         return
     if not seen:
@@ -48,7 +65,10 @@ def workers(target: Target, as_json: bool) -> None:
     running = [(worker, job) for worker in seen for job in worker.running]
     if running:
         data("\n" + _slots(running))
-    _name_stuck(running)
+    if with_stacks:
+        print_stacks(seen, stacks)
+    else:
+        _name_stuck(running)
 
 
 def _processes(seen: Sequence[SeenWorker]) -> str:
@@ -80,17 +100,13 @@ def _slots(running: Iterable[tuple[SeenWorker, RunningJob]]) -> str:
             job.id,
             job.queue,
             str(job.attempt),
-            as_text(_shown(job.seconds)),
+            as_text(shown_seconds(job.seconds)),
             _remark(job),
         ]
         for worker, job in running
     ]
     heads = ("host", "process", "slot", "type", "id", "queue", "attempt", "for", "")
     return for_people(heads, rows, right=" r    rr")
-
-
-def _shown(seconds: float) -> float:
-    return round(seconds, 1) if seconds < 60 else round(seconds)
 
 
 def _remark(job: RunningJob) -> str:
@@ -102,14 +118,12 @@ def _remark(job: RunningJob) -> str:
 def _name_stuck(running: Iterable[tuple[SeenWorker, RunningJob]]) -> None:
     pids = sorted({worker.pid for worker, job in running if job.is_stuck})
     if pids:
-        talk(f"where a slot is stuck: kill -USR1 {' '.join(map(str, pids))} prints it in the log")
+        killed = f"kill -USR1 {' '.join(map(str, pids))}"
+        talk(f"where a slot is stuck: pulpo workers --stacks, or in the log by {killed}")
 
 
 def _as_json(worker: SeenWorker) -> dict[str, object]:
     told = asdict(worker)
     told["age"] = round(worker.age, 3)
-    told["running"] = [
-        {**asdict(job), "seconds": round(job.seconds, 3), "stuck": job.is_stuck}
-        for job in worker.running
-    ]
+    told["running"] = [job_as_json(job) for job in worker.running]
     return told

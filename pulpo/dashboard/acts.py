@@ -57,6 +57,7 @@ class ActRoutes:
             Route("/queues/{name:path}/pause", self.pause, methods=["POST"]),
             Route("/queues/{name:path}/resume", self.resume, methods=["POST"]),
             Route("/queues/{name:path}/kick", self.kick_queue, methods=["POST"]),
+            Route("/workers/{id:path}/stacks", self.stacks, methods=["POST"]),
         ]
 
     def _one(self, verb: str) -> Callable[[Request], object]:
@@ -144,6 +145,13 @@ class ActRoutes:
         count = await self._seat.doors.ask(lambda admin: admin.kick_all(name))
         self._note("kick queue %r: %d jobs", name, count)
         return self._after(request, f"/queues/{quoted(name)}", "kicked", count)
+
+    async def stacks(self, request: Request) -> Response:
+        """Ask a worker process where its slots are; it answers beside the queue, a little later."""
+        worker, told = check_id(request.path_params["id"]), self._seat.reading.told
+        done = await self._seat.doors.ask(lambda _: told.ask_stacks(worker))
+        _audit.info("ask worker %r for its stacks: %s", worker, "done" if done else "not done")
+        return self._after(request, "/workers", "asked" if done else "not-asked", 1)
 
     def _order(self, verb: str, wanted: ListFilter) -> Order:
         seat = self._seat

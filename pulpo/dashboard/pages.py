@@ -92,10 +92,10 @@ class PageRoutes:
         return seat.pages.page(request, "job.html", page=page, job=page.job, can_edit=can)
 
     async def workers(self, request: Request) -> Response:
-        """Show who works."""
-        seat, told = self._seat, self._seat.reading.told
-        workers, knows_all = await seat.doors.ask(lambda _: (told.workers(), told.knows_all))
-        return seat.pages.page(request, "workers.html", workers=workers, knows_all=knows_all)
+        """Show who works, and the stacks that somebody has asked for."""
+        seat = self._seat
+        page = await seat.doors.ask(lambda _: seat.reading.workers())
+        return seat.pages.page(request, "workers.html", page=page, workers=page.workers)
 
     async def types(self, request: Request) -> Response:
         """Show which types of jobs there are."""

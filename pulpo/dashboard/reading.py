@@ -24,10 +24,21 @@ from pulpo.explaining import Explanation
 from pulpo.identity import published_at
 from pulpo.job import JobState, ListedJob, QueueStats
 from pulpo.registry import Registry
+from pulpo.telling import AskedStacks
 from pulpo.view import ShownJob, show
 from pulpo.worker.story import as_line
 
-__all__ = ["JobList", "JobPage", "Overview", "QueuePage", "Reading", "Row", "TypeLine", "TypesPage"]
+__all__ = [
+    "JobList",
+    "JobPage",
+    "Overview",
+    "QueuePage",
+    "Reading",
+    "Row",
+    "TypeLine",
+    "TypesPage",
+    "WorkersPage",
+]
 
 # Of each state, on the page of a queue.
 _FEW = 10
@@ -117,6 +128,15 @@ class TypesPage:
     all: bool
     looked: int
     knows_code: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkersPage:
+    """Who works; None where that is not known. `asked` has their stacks by their ids."""
+
+    workers: Sequence[WorkerSeen] | None
+    knows_all: bool
+    asked: Mapping[str, AskedStacks]
 
 
 class Reading:
@@ -225,6 +245,12 @@ class Reading:
             expires=shown.expires,
         )
         return page, True
+
+    def workers(self) -> WorkersPage:
+        """Return who works, and the stacks that somebody has asked them for."""
+        workers = self.told.workers()
+        asked = self.told.stacks([worker.id for worker in workers if worker.id]) if workers else {}
+        return WorkersPage(workers=workers, knows_all=self.told.knows_all, asked=asked)
 
     def types(self, admin: QueueAdmin, names: Sequence[str]) -> TypesPage:
         """Return what types there are, by the code that is known here and by a look at jobs."""

@@ -16,6 +16,8 @@ _SENTENCES = {
     "requeued": "Saved. The job is ready to run with its new contents.",
     "paused": "Paused: workers take no jobs from this queue.",
     "resumed": "Resumed: workers take jobs from this queue again.",
+    "asked": "Asked: the stacks are below within a few seconds.",
+    "not-asked": "Not asked: this process has ended, or what workers tell is out of reach.",
     "not-kicked": "Not kicked: it is not buried and not delayed any more.",
     "not-deleted": "Not deleted: it is being run, or somebody else was faster.",
     "not-buried": "Not buried: it is being run or buried already, or somebody else was faster.",

@@ -6,10 +6,11 @@ None. `NothingTold` is who answers where nobody can tell. Values only; no I/O he
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from pulpo.telling import AskedStacks
 from pulpo.telling.told import NOTHING_TOLD, Told
 
 __all__ = ["Minute", "NothingTold", "RunningJob", "Telling", "TypeToll", "WorkerSeen"]
@@ -24,14 +25,14 @@ class RunningJob:
     queue: str
     seconds: float
     is_overdue: bool = False
-    stack: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSeen:
     """A worker process that tells of itself; `beat` is the age of its last word in seconds.
 
-    `busy` counts its slots in use, of which `running` may hold only the first ones.
+    `busy` counts its slots in use, of which `running` may hold only the first ones. `id` is what it
+    is asked for its stacks by.
     """
 
     name: str
@@ -42,6 +43,7 @@ class WorkerSeen:
     busy: int
     beat: float
     running: tuple[RunningJob, ...] = ()
+    id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +82,14 @@ class Telling(Protocol):
         """Whether all workers tell here, and not only those of this host."""
         ...
 
+    def ask_stacks(self, id: str) -> bool:
+        """Ask a worker for its stacks; False where it is not known, or out of reach."""
+        ...
+
+    def stacks(self, ids: Sequence[str]) -> Mapping[str, AskedStacks]:
+        """Return what workers were asked and have answered; nothing of one is not known."""
+        ...
+
     def of(self, queue: str, *, now: float) -> Told:
         """Return what is known of those who work on a queue; `now` in seconds since the epoch."""
         ...
@@ -108,6 +118,14 @@ class NothingTold:
     def knows_all(self) -> bool:
         """Return False: none is known."""
         return False
+
+    def ask_stacks(self, id: str) -> bool:  # noqa: ARG002
+        """Return False: there is nobody to ask."""
+        return False
+
+    def stacks(self, ids: Sequence[str]) -> Mapping[str, AskedStacks]:  # noqa: ARG002
+        """Return nothing: nobody was asked."""
+        return {}
 
     def of(self, queue: str, *, now: float) -> Told:  # noqa: ARG002
         """Return that nothing is known."""

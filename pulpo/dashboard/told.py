@@ -7,7 +7,7 @@ is known, which is not the same as that nothing is there.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import TypeVar
 
@@ -16,7 +16,17 @@ from pulpo.clock import Clock
 from pulpo.dashboard.side import Minute, RunningJob, TypeToll, WorkerSeen
 from pulpo.errors import QueueError
 from pulpo.side import SideStore, side_of
-from pulpo.telling import MinuteCount, SeenWorker, merged, quantile, read_minutes, read_workers
+from pulpo.telling import (
+    AskedStacks,
+    MinuteCount,
+    SeenWorker,
+    ask_stacks,
+    merged,
+    quantile,
+    read_minutes,
+    read_stacks,
+    read_workers,
+)
 from pulpo.telling.told import NOTHING_TOLD, Told, read_told
 
 __all__ = ["SideTelling"]
@@ -50,6 +60,21 @@ class SideTelling:
     def knows_all(self) -> bool:
         """Whether all workers tell here; False where each host has a store of its own."""
         return self._ask(lambda store: store.is_whole) is not False
+
+    def ask_stacks(self, id: str) -> bool:
+        """Ask a worker process for its stacks; False where it has ended, or is out of reach."""
+
+        def ask(store: SideStore) -> bool:
+            if all(worker.id != id for worker in read_workers(store)):
+                return False
+            ask_stacks(store, id)
+            return True
+
+        return self._ask(ask) or False
+
+    def stacks(self, ids: Sequence[str]) -> Mapping[str, AskedStacks]:
+        """Return what worker processes were asked and have answered."""
+        return self._ask(lambda store: read_stacks(store, *ids)) or {}
 
     def minutes(self, queue: str | None = None) -> Sequence[Minute] | None:
         """Return the last hour; None where no worker that tells here has ended a job in it."""
@@ -130,6 +155,7 @@ def _seen(worker: SeenWorker) -> WorkerSeen:
         slots=worker.threads + worker.async_slots,
         busy=worker.busy,
         beat=worker.age,
+        id=worker.id,
         running=tuple(
             RunningJob(
                 id=job.id,

@@ -11,6 +11,15 @@ Nothing in the queue depends on it.
 from __future__ import annotations
 
 from pulpo.telling.minutes import BOUNDS, MinuteCount, merged, quantile, read_minutes, tell_minutes
+from pulpo.telling.stacks import (
+    AskedStacks,
+    SlotStack,
+    Stacks,
+    ask_stacks,
+    read_stacks,
+    stacks_question,
+    tell_stacks,
+)
 from pulpo.telling.workers import (
     RunningJob,
     SeenWorker,
@@ -21,14 +30,21 @@ from pulpo.telling.workers import (
 
 __all__ = [
     "BOUNDS",
+    "AskedStacks",
     "MinuteCount",
     "RunningJob",
     "SeenWorker",
+    "SlotStack",
+    "Stacks",
+    "ask_stacks",
     "forget_worker",
     "merged",
     "quantile",
     "read_minutes",
+    "read_stacks",
     "read_workers",
+    "stacks_question",
     "tell_minutes",
+    "tell_stacks",
     "tell_worker",
 ]

@@ -20,6 +20,7 @@ __all__ = [
     "SeenWorker",
     "forget_worker",
     "read_workers",
+    "running_job",
     "tell_worker",
 ]
 
@@ -114,7 +115,7 @@ def _seen(fact: Fact) -> SeenWorker | None:
     age = max(LASTS - (fact.left or 0.0), 0.0)
     try:
         told = json.loads(fact.value)
-        running = tuple(_running(job, age) for job in told["running"])
+        running = tuple(running_job(job, age) for job in told["running"])
         seen = SeenWorker(
             id=fact.key,
             host=str(told["host"]),
@@ -138,7 +139,8 @@ def _seen(fact: Fact) -> SeenWorker | None:
         return None
 
 
-def _running(told: Mapping[str, Any], age: float) -> RunningJob:
+def running_job(told: Mapping[str, Any], age: float = 0.0) -> RunningJob:
+    """Return a job as it was told `age` seconds ago; any error for what is of no such shape."""
     return RunningJob(
         slot=str(told["slot"]),
         id=str(told["id"]),

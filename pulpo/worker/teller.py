@@ -1,5 +1,7 @@
 """What a worker process tells beside the queue: who it is, what it runs, what it has done.
 
+And where its slots are in what they run, once for each time that somebody asks.
+
 Says so in its log, once, when the store is away, and goes on when it is back. Decides what is worth
 a word; when it is asked is the chores' business.
 """
@@ -15,7 +17,17 @@ from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueFullError, QueueUnavailableError
 from pulpo.identity import new_id
 from pulpo.side import SideStore
-from pulpo.telling import MinuteCount, SeenWorker, forget_worker, merged, tell_minutes, tell_worker
+from pulpo.telling import (
+    MinuteCount,
+    SeenWorker,
+    SlotStack,
+    forget_worker,
+    merged,
+    stacks_question,
+    tell_minutes,
+    tell_stacks,
+    tell_worker,
+)
 from pulpo.telling.minutes import KEYS
 from pulpo.telling.workers import MOST_RUNNING, MOST_TYPES
 from pulpo.worker.journal import Journal
@@ -80,6 +92,7 @@ class Teller:
         self._last: SeenWorker | None = None
         self._spoken = 0.0
         self._pending: tuple[MinuteCount, ...] = ()
+        self._answered: int | None = None
         self._is_away = False
         #: How long to wait before the next word, in seconds.
         self.pause = EVERY
@@ -108,6 +121,7 @@ class Teller:
             tell_worker(store, seen)
             self._last, self._spoken = _without_times(seen), now
         self._tell_counts(store)
+        self._answer(store)
         self.pause = IDLE if is_idle else EVERY
 
     def _say_goodbye(self) -> None:
@@ -132,6 +146,17 @@ class Teller:
         except (QueueFullError, QueueUnavailableError):
             self._pending = counts  # certainly not written
             raise
+
+    def _answer(self, store: SideStore) -> None:
+        """Tell the stacks of the slots, where somebody has asked for them."""
+        question = stacks_question(store, self._myself.id)
+        if question is None or question == self._answered:
+            return
+        # Not again, whatever becomes of the answer: who still wants it asks anew.
+        self._answered = question
+        busy, see = self._slots.busy(), self._slots
+        slots = (SlotStack(job=see.describe(slot), stack=see.stack(slot)) for slot in busy)
+        tell_stacks(store, self._myself.id, slots, question=question, busy=len(busy))
 
     def _opened(self) -> SideStore | None:
         if self._store is None:

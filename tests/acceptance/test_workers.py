@@ -118,6 +118,46 @@ def test_a_signal_prints_what_every_slot_runs(place: Place) -> None:
     assert died == []
 
 
+def test_its_stacks_are_told_to_who_asks(place: Place) -> None:
+    ids = {publish(place, "ledger.gated"), publish(place, "ledger.anote", seconds=30)}
+
+    with place.worker("--grace", "0.5s") as worker:
+        place.wait_for("begun", 2)
+        until(lambda: len(running(place)) == 2, "both jobs in the list")
+        said, table = (
+            place.pulpo("workers", "--stacks", "--json"),
+            place.pulpo("workers", "--stacks"),
+        )
+        (place.ledger.folder / "gate").touch()
+        assert worker.stop() == 0
+        assert worker.said("running") == []
+
+    found = said.lines[0]["workers"]
+    slots = {slot["id"]: slot for seen in found for slot in seen["stacks"]}
+    assert set(slots) == ids
+    assert any("in gated" in slot["stack"] for slot in slots.values())
+    assert any("in anote" in slot["stack"] for slot in slots.values())
+    assert {(slot["attempt"], slot["stuck"]) for slot in slots.values()} == {(1, False)}
+    assert (said.code, table.code, table.err) == (0, 0, "")
+    for job_id in ids:
+        assert f" {job_id} for " in table.out
+    assert "in gated" in table.out
+
+
+def test_an_idle_process_runs_nothing_and_a_dead_one_does_not_answer(file_place: Place) -> None:
+    with file_place.worker("--processes", "1") as worker:
+        until(lambda: workers(file_place), "the worker in the list")
+        (seen,) = workers(file_place)
+        idle = file_place.pulpo("workers", "--stacks")
+        worker.kill()
+        dead = file_place.pulpo("workers", "--stacks", "--json")
+
+    assert f" {seen['pid']} runs nothing" in idle.out
+    assert (idle.code, idle.err) == (0, "")
+    assert [told["stacks"] for told in dead.lines[0]["workers"]] == [None]
+    assert f"no answer within 5s from process {seen['pid']}: " in dead.err
+
+
 def test_a_signal_while_code_is_being_loaded_harms_nobody(
     file_place: Place, tmp_path: Path
 ) -> None:

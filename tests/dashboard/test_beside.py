@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -58,6 +59,40 @@ def test_a_worker_is_shown_with_what_it_runs(place: Place, site: Site, visitor: 
     assert "has been running it for" in why
     assert "goes first" in why_not or "go first" in why_not
     until(lambda: "No worker runs" in visitor.get("/workers").text, "a worker that said goodbye")
+
+
+def test_its_stacks_are_there_for_who_asks(
+    place: Place, make_site: Callable[..., Site], visitor: Caller, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "pulpo.audit")
+    looker = make_site(read_only=True).visitor()
+    job = place.pulpo("publish", "slow").out.strip()
+    with place.worker("--processes", "1", "--grace", "0", module="shop") as worker:
+        until(lambda: job in visitor.get("/workers").text, "the job on the page of workers")
+        form, seen = visitor.get("/workers").form("/stacks"), looker.get("/workers")
+        assert "in slow" not in seen.text
+        answer = visitor.send(form)
+        until(lambda: "in slow" in visitor.get("/workers").text, "the stack of the handler")
+        page = visitor.get("/workers").text
+        unmarked = visitor.post(form.action, {})
+        acted = looker.post(form.action, form.fields)
+        worker.stop()
+
+    assert form.method == "post"
+    assert (answer.status, answer.header("location")) == (303, "/workers?said=asked&n=1")
+    assert "Asked: the stacks are below" in visitor.get(answer.header("location")).text
+    stack = page.partition("<pre")[2].partition("</pre>")[0]
+    assert "in slow" in stack
+    assert "time.sleep(60)" in stack
+    assert job in page.partition("Its stacks, ")[2]
+    # A question is an act: it takes the mark of a form, and is not there for those who only look.
+    assert unmarked.status == 403
+    assert "/stacks" not in [form.action for form in seen.forms]
+    assert acted.status in (404, 405)
+    assert "for its stacks: done" in caplog.text
+    until(lambda: "No worker runs" in visitor.get("/workers").text, "a worker that said goodbye")
+    late = visitor.send(form)
+    assert late.header("location") == "/workers?said=not-asked&n=1"
 
 
 def test_what_was_done_is_counted_by_minutes_and_types(place: Place, visitor: Caller) -> None:

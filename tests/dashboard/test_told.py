@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 import pytest
 
+from pulpo import telling
 from pulpo.dashboard.alarms import alarms
 from pulpo.dashboard.charts import HEIGHT, chart
 from pulpo.dashboard.side import Minute, NothingTold, RunningJob, TypeToll, WorkerSeen
 from pulpo.job import QueueStats
+from pulpo.telling import AskedStacks, SlotStack, Stacks
 from tests.dashboard.conftest import Site
 
 
@@ -18,11 +21,17 @@ class Told(NothingTold):
 
     knows_all = True
 
-    def __init__(self, workers: Sequence[WorkerSeen]) -> None:
+    def __init__(
+        self, workers: Sequence[WorkerSeen], asked: Mapping[str, AskedStacks] | None = None
+    ) -> None:
         self._workers = workers
+        self._asked = asked or {}
 
     def workers(self) -> Sequence[WorkerSeen]:
         return self._workers
+
+    def stacks(self, ids: Sequence[str]) -> Mapping[str, AskedStacks]:
+        return {id: asked for id, asked in self._asked.items() if id in ids}  # noqa: A001
 
     def minutes(self, queue: str | None = None) -> Sequence[Minute]:
         return [Minute(at=60.0 * n, succeeded=n, failed=n % 2, median=0.1) for n in range(60)]
@@ -50,7 +59,18 @@ STUCK = RunningJob(
     queue="mail",
     seconds=700.0,
     is_overdue=True,
-    stack='  File "mail.py", line 3',
+)
+
+
+HOSTILE = '  File "</pre><b><script>alert(1)</script>", line 3, in \u202ef\x1b[2J'
+STRANGE = telling.RunningJob(
+    slot="<img src=x>",
+    id="<img src=y>",
+    type="<img src=z>",
+    queue="q",
+    attempt=1,
+    seconds=3.0,
+    timeout=5.0,
 )
 
 
@@ -66,7 +86,29 @@ def test_workers_are_shown_with_what_they_run(told: Site) -> None:
     assert "over its timeout" in page
     assert "11m40s" in page
     assert "&lt;b&gt;mail&lt;/b&gt;" in page
-    assert "line 3" in page
+
+
+@pytest.mark.parametrize("read_only", [False, True])
+def test_nothing_of_a_stack_is_markup(make_site: Callable[..., Site], read_only: bool) -> None:
+    answer = Stacks(slots=(SlotStack(job=STRANGE, stack=HOSTILE),), left_out=7, age=2.0)
+    told = Told([replace(worker(STUCK), id="an-id")], {"an-id": AskedStacks(answer=answer)})
+    page = make_site(told=told, read_only=read_only).visitor().get("/workers").text
+
+    for text in ("<script", "<img", "</pre><b", "\u202e", "\x1b"):
+        assert text not in page.partition("<main")[2]
+    assert "&lt;/pre&gt;&lt;b&gt;&lt;script&gt;alert(1)&lt;/script&gt;" in page
+    assert "\\u202e" in page
+    assert "&lt;img src=x&gt;" in page
+    assert "Its stacks, 2s ago" in page
+    assert "7 more busy slots" in page
+    assert ("/workers/an-id/stacks" in page) == (not read_only)
+
+
+def test_who_has_asked_sees_that_an_answer_is_waited_for(make_site: Callable[..., Site]) -> None:
+    told = Told([replace(worker(), id="an-id")], {"an-id": AskedStacks(waits=1.4)})
+    page = make_site(told=told).visitor().get("/workers").text
+
+    assert "Asked for its stacks 1s ago" in page
 
 
 def test_the_last_hour_is_drawn_and_said(told: Site) -> None:

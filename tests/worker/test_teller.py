@@ -17,7 +17,7 @@ from pulpo.clock import ManualClock
 from pulpo.errors import QueueUnavailableError
 from pulpo.registry import JobType, Registry
 from pulpo.side import SideStore, side_of
-from pulpo.telling import read_minutes, read_workers
+from pulpo.telling import ask_stacks, read_minutes, read_stacks, read_workers
 from pulpo.worker import teller as teller_module
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.decide import SUCCESS
@@ -211,6 +211,43 @@ def test_it_does_not_keep_more_than_so_much_for_a_store(
     scene.teller.tell()
 
     assert 0 < scene.counted <= 2
+
+
+def test_it_answers_who_asks_for_its_stacks_once(scene: Scene) -> None:
+    gate = threading.Event()
+    run = run_of(gate.wait)
+    scene.threads.submit([run], wake=1)
+    until(lambda: run.started)
+    scene.teller.tell()
+    (worker,) = read_workers(scene.door)
+    before = scene.store.writes
+    ask_stacks(scene.door, worker.id)
+    scene.clock.advance(0.5)
+    for _ in range(3):
+        scene.teller.tell()
+    asked = read_stacks(scene.door, worker.id)[worker.id]
+    gate.set()
+
+    assert scene.store.writes == before + 1
+    assert asked.waits is None
+    assert asked.answer is not None
+    (slot,) = asked.answer.slots
+    assert (slot.job.id, slot.job.seconds) == ("id-1", 0.5)
+    assert "in wait" in slot.stack
+
+
+def test_an_idle_one_that_is_asked_says_so_and_again_when_it_is_asked_again(scene: Scene) -> None:
+    scene.teller.tell()
+    (worker,) = read_workers(scene.door)
+    for _ in range(2):
+        ask_stacks(scene.door, worker.id)
+        scene.clock.advance(2.0)
+        scene.teller.tell()
+        asked = read_stacks(scene.door, worker.id)[worker.id]
+
+        assert asked.waits is None
+        assert asked.answer is not None
+        assert (asked.answer.slots, asked.answer.age) == ((), 0.0)
 
 
 def test_without_a_store_nothing_is_kept(scene: Scene) -> None:
