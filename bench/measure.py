@@ -66,7 +66,7 @@ def warm_up(side: Side, marks: Marks, number: int, crew: Crew) -> None:
     """Wait until the worker has run its first job, and is idle."""
     side.batches(number, 1)()
     await_jobs(marks, 1, crew)
-    time.sleep(_REST)
+    time.sleep(min(_REST, number / 100))
 
 
 def check_once(marks: Marks) -> None:

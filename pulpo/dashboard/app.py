@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
 from typing import TypeAlias
 
@@ -81,22 +81,24 @@ def build(
         hosts=hosts,
         auth=auth,
         read_only=read_only,
+    )    page = Starlette(
+        routes=routes,
+        middleware=[guard],
+        exception_handlers=dict(_handlers(seat.pages)),
+        lifespan=_closing(seat),
     )
+    # A mounted application is not told of the end of the one around it: who minds calls this.
+    page.state.close = seat.close
+    return page
 
+
+def _closing(seat: Seat) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
         seat.close()
 
-    page = Starlette(
-        routes=routes,
-        middleware=[guard],
-        exception_handlers=dict(_handlers(seat.pages)),
-        lifespan=lifespan,
-    )
-    # A mounted application is not told of the end of the one around it: who minds calls this.
-    page.state.close = seat.close
-    return page
+    return lifespan
 
 
 def _seat(app: Pulpo, *, read_only: bool, told: Telling | None) -> Seat:

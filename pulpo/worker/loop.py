@@ -40,9 +40,10 @@ from pulpo.worker.watch import Watch
 __all__ = ["Worker"]
 
 # The loop comes by at least so often, in seconds: to beat, to renew leases, to look at the time.
-IDLE, BUSY = 1.5, 0.25
+# A longer wait than half a second is one of whole seconds, as a reserve of beanstalkd is.
+IDLE, BUSY = 1.0, 0.25
 # So often where somebody watches its numbers, which are to be at most a second old.
-WATCHED = 0.5
+WATCHED = 0.4
 # With settlements under way it waits no longer than this for the next job, and then reports them.
 SETTLING = 0.02
 # Handed over and not begun for so long: every thread is woken for it, and then it is stuck behind

@@ -10,6 +10,7 @@ import re
 import socket
 import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -68,6 +69,8 @@ class Listener:
 
     def close(self) -> None:
         """Take no more connections."""
+        with suppress(OSError):
+            self._server.shutdown(socket.SHUT_RDWR)  # a close alone wakes nobody who accepts
         self._server.close()
 
     def _accept(self) -> None:
@@ -93,10 +96,9 @@ def _copy(source: socket.socket, sink: socket.socket, kept: bytearray | None) ->
         pass
     finally:
         for each in (source, sink):
-            try:
+            with suppress(OSError):
                 each.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+        source.close()
 
 
 def any_values(trial: Trial) -> None:

@@ -27,6 +27,8 @@ ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 # What only an extra brings, and the one place where it is needed.
 _OF_EXTRAS = {"contract": {"pytest"}}
+# What people can read, the pages of the dashboard among it.
+_READABLE = {"", ".py", ".typed", ".css", ".js", ".svg", ".html"}
 
 # Imports all of pulpo but the contract suite, and prints what of the network it touched, and
 # whether a look at the network would have been seen.
@@ -98,7 +100,7 @@ def _is_this_source(trial: Trial, code: dict[str, bytes]) -> None:
         trial.must(False, f"{name} is in only one of source and wheel")
     for name in sorted(there.keys() & code.keys()):
         trial.must(there[name] == code[name], f"{name} is another one in the wheel")
-    odd = [name for name in code if Path(name).suffix not in (".py", "") and "py.typed" not in name]
+    odd = [name for name in code if Path(name).suffix not in _READABLE]
     trial.must(not odd, f"nothing compiled or odd is in the wheel: {odd}")
 
 
