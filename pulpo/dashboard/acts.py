@@ -20,7 +20,7 @@ from pulpo.bulk import Order
 from pulpo.dashboard.bulk import BATCH, Bulk, matching
 from pulpo.dashboard.doing import carried_out, order
 from pulpo.dashboard.editing import rewritten
-from pulpo.dashboard.filters import JobFilter
+from pulpo.dashboard.filters import ListFilter
 from pulpo.dashboard.looking import find
 from pulpo.dashboard.rendering import quoted
 from pulpo.dashboard.seat import Seat
@@ -69,7 +69,7 @@ class ActRoutes:
             def do(admin: QueueAdmin) -> int:
                 found, _ = find(admin, job_id)
                 jobs = [] if found is None else [found.sighting]
-                return carried_out(admin, self._order(verb, JobFilter()), jobs)
+                return carried_out(admin, self._order(verb, ListFilter()), jobs)
 
             answer = await self._seat.doors.ask(do)
             self._note("%s job %r: %s", verb, job_id, "done" if answer else "not done")
@@ -85,7 +85,7 @@ class ActRoutes:
 
         async def act(request: Request) -> Response:
             form = request.state.form
-            wanted, confirmed = JobFilter.of(form), _count(form.get("count", ""))
+            wanted, confirmed = ListFilter.of(form), _count(form.get("count", ""))
             counted = await self._seat.counts.current()
             names = () if counted is None else counted.names
             asked = Bulk(verb=verb, filter=wanted, most=confirmed)
@@ -153,7 +153,7 @@ class ActRoutes:
         _audit.info("ask worker %r for its stacks: %s", worker, "done" if done else "not done")
         return self._after(request, "/workers", "asked" if done else "not-asked", 1)
 
-    def _order(self, verb: str, wanted: JobFilter) -> Order:
+    def _order(self, verb: str, wanted: ListFilter) -> Order:
         seat = self._seat
         now, most = seat.clock.wall(), seat.doors.max_body
         return order(verb, wanted.wanted, seat.keys, now=now, max_body=most)
@@ -171,7 +171,7 @@ class ActRoutes:
         if back == "/":
             path = "/"
         elif back is not None:  # a filter, read anew: no address of a stranger's gets through
-            path, query = "/jobs", JobFilter.of(dict(parse_qsl(back))).query()
+            path, query = "/jobs", ListFilter.of(dict(parse_qsl(back))).query()
         told = urlencode({"said": said, "n": count})
         return RedirectResponse(f"{root}{path}?{f'{query}&' if query else ''}{told}", 303)
 

@@ -68,18 +68,7 @@ def build(
     told: Telling | None = None,
 ) -> Starlette:
     """Return the dashboard of an app's queue."""
-    doors, clock = Doors(app.engine), SystemClock()
-    pages = Pages(shown_url=app.shown_url, read_only=read_only)
-    beside = SideTelling(app.engine, clock)
-    reading = Reading(keys=app.codec, registry=app.registry, told=told or beside)
-    seat = Seat(
-        doors=doors,
-        counts=Counts(doors.submit, clock),
-        reading=reading,
-        pages=pages,
-        keys=app.codec,
-        clock=clock,
-    )
+    seat = _seat(app, read_only=read_only, told=told)
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(directory=_STATIC)),
         *([] if read_only else ActRoutes(seat).routes()),
@@ -87,31 +76,40 @@ def build(
     ]
     guard = Middleware(
         Guard,
-        pages=pages,
+        pages=seat.pages,
         access=Access(token),
         hosts=hosts,
         auth=auth,
         read_only=read_only,
     )
 
-    def close() -> None:
-        doors.close()
-        beside.close()
-
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         yield
-        close()
+        seat.close()
 
     page = Starlette(
         routes=routes,
         middleware=[guard],
-        exception_handlers=dict(_handlers(pages)),
+        exception_handlers=dict(_handlers(seat.pages)),
         lifespan=lifespan,
     )
     # A mounted application is not told of the end of the one around it: who minds calls this.
-    page.state.close = close
+    page.state.close = seat.close
     return page
+
+
+def _seat(app: Pulpo, *, read_only: bool, told: Telling | None) -> Seat:
+    doors, clock = Doors(app.engine), SystemClock()
+    told = told or SideTelling(app.engine, clock)
+    return Seat(
+        doors=doors,
+        counts=Counts(doors.submit, clock),
+        reading=Reading(keys=app.codec, registry=app.registry, told=told),
+        pages=Pages(shown_url=app.shown_url, read_only=read_only),
+        keys=app.codec,
+        clock=clock,
+    )
 
 
 def _handlers(pages: Pages) -> dict[type[Exception], _Handler]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from pulpo.adapter import Glimpsing, QueueAdmin
 from pulpo.codec import Codec
-from pulpo.dashboard.filters import JobFilter
+from pulpo.dashboard.filters import ListFilter
 from pulpo.dashboard.looking import MOST_LOOKED_AT, look, survey
 from pulpo.dashboard.verbs import can, states_for
 from pulpo.errors import UsageError
@@ -32,7 +32,7 @@ class Bulk:
     """An act on all that matches; `most` is the number that was confirmed."""
 
     verb: str
-    filter: JobFilter
+    filter: ListFilter
     most: int
 
 

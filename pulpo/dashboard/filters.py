@@ -1,4 +1,4 @@
-"""Which jobs a list shows: read from an address, and written into one.
+"""Which jobs a list shows: a `JobFilter` as it stands in an address, and one page of what it finds.
 
 Pure. A filter with a value that means nothing is refused, not left out: an act on "all that match"
 must never match more than was meant.
@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from pulpo import job_filter
 from pulpo.errors import UsageError
 from pulpo.identity import check_queue
 from pulpo.job import JobState
+from pulpo.job_filter import JobFilter
 from pulpo.view import ShownJob
 
-__all__ = ["MOST_PAGES", "PAGE", "JobFilter"]
+__all__ = ["MOST_PAGES", "PAGE", "ListFilter"]
 
 PAGE = 50
 MOST_PAGES = 40
@@ -24,7 +24,7 @@ _LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class JobFilter:
+class ListFilter:
     """What a job must be to be shown; None and empty texts leave it open. `page` counts from 1."""
 
     queue: str | None = None
@@ -34,7 +34,7 @@ class JobFilter:
     page: int = 1
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> JobFilter:
+    def of(cls, query: Mapping[str, str]) -> ListFilter:
         """Read a filter; raises `UsageError` for values that mean nothing."""
         queue, state = query.get("queue", ""), query.get("state", "")
         return cls(
@@ -62,9 +62,9 @@ class JobFilter:
         return bool(self.type or self.error)
 
     @property
-    def wanted(self) -> job_filter.JobFilter:
+    def wanted(self) -> JobFilter:
         """What the command line would be asked for; a part of a type's name is not."""
-        return job_filter.JobFilter(queue=self.queue, state=self.state, error=self.error or None)
+        return JobFilter(queue=self.queue, state=self.state, error=self.error or None)
 
     def matches(self, job: ShownJob) -> bool:
         """Tell whether a job is one of those that are searched, by its type and its error."""

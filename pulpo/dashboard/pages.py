@@ -9,7 +9,7 @@ from starlette.routing import Route
 from pulpo.adapter import QueueAdmin
 from pulpo.dashboard.charts import chart
 from pulpo.dashboard.editing import editable
-from pulpo.dashboard.filters import JobFilter
+from pulpo.dashboard.filters import ListFilter
 from pulpo.dashboard.looking import MOST_LOOKED_AT, MOST_NUMBERS, find
 from pulpo.dashboard.reading import JobPage
 from pulpo.dashboard.rendering import quoted
@@ -62,7 +62,7 @@ class PageRoutes:
         if wanted:
             root = request.scope.get("root_path", "")
             return RedirectResponse(f"{root}/jobs/{quoted(check_id(wanted))}", 303)
-        shown = JobFilter.of(request.query_params)
+        shown = ListFilter.of(request.query_params)
         counted = await seat.counts.current()
         page = await seat.doors.ask(lambda admin: seat.reading.jobs(admin, shown, counted))
         return seat.pages.page(

@@ -14,7 +14,7 @@ from pulpo.adapter import Glimpsing, QueueAdmin
 from pulpo.codec import Codec
 from pulpo.dashboard.alarms import Alarm, alarms
 from pulpo.dashboard.counting import Counted
-from pulpo.dashboard.filters import MOST_PAGES, PAGE, JobFilter
+from pulpo.dashboard.filters import MOST_PAGES, PAGE, ListFilter
 from pulpo.dashboard.looking import MOST_LOOKED_AT, Look, ahead, few_of_each, find, look, survey
 from pulpo.dashboard.side import Minute, Telling, TypeToll, WorkerSeen
 from pulpo.dashboard.verbs import counted as numbers
@@ -86,7 +86,7 @@ class JobList:
     does something; `all` = there are no more to look at.
     """
 
-    filter: JobFilter
+    filter: ListFilter
     rows: Sequence[Row]
     matching: int
     acts: Mapping[str, int]
@@ -180,7 +180,7 @@ class Reading:
             sampled=any(each.look.sampled for each in found),
         )
 
-    def jobs(self, admin: QueueAdmin, wanted: JobFilter, counted: Counted | None) -> JobList:
+    def jobs(self, admin: QueueAdmin, wanted: ListFilter, counted: Counted | None) -> JobList:
         """Return one page of the jobs that match."""
         names = () if counted is None else counted.names
         if wanted.searches or isinstance(admin, Glimpsing) or counted is None:
@@ -202,7 +202,7 @@ class Reading:
             has_next=not found.all and wanted.page < MOST_PAGES,
         )
 
-    def _searched(self, admin: QueueAdmin, wanted: JobFilter, names: Sequence[str]) -> JobList:
+    def _searched(self, admin: QueueAdmin, wanted: ListFilter, names: Sequence[str]) -> JobList:
         first = (wanted.page - 1) * PAGE
         found = survey(admin, names, wanted.queue, wanted.state)
         matching: Sequence[ListedJob] = found.jobs

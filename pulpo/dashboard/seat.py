@@ -24,3 +24,8 @@ class Seat:
     pages: Pages
     keys: Codec
     clock: Clock
+
+    def close(self) -> None:
+        """Let go of the queue and of what is beside it, once the threads have finished."""
+        self.doors.close()
+        self.reading.told.close()

@@ -102,6 +102,10 @@ class Telling(Protocol):
         """Return what became of jobs by their types."""
         ...
 
+    def close(self) -> None:
+        """Let go of where the answers come from, once nobody asks any more."""
+        ...
+
 
 class NothingTold:
     """Nobody has told anything."""
@@ -134,3 +138,6 @@ class NothingTold:
     def types(self) -> Sequence[TypeToll] | None:
         """Return None: not known."""
         return None
+
+    def close(self) -> None:
+        """Nothing is held."""

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 
 from pulpo.explaining import LiveWorker, Slot
 from pulpo.side import SideStore
-from pulpo.telling.minutes import MINUTE, read_minutes
+from pulpo.telling.minutes import MINUTE, MinuteCount, read_minutes
 from pulpo.telling.workers import SeenWorker, read_workers
 
-__all__ = ["NOTHING_TOLD", "Told", "read_told"]
+__all__ = ["NOTHING_TOLD", "Told", "rate_of", "read_told"]
 
 # Over so many seconds a rate is taken.
 _LATELY = 300.0
@@ -43,7 +43,7 @@ def read_told(store: SideStore, queue: str, *, now: float) -> Told:
     return Told(
         workers=[_live(seen, now) for seen in read_workers(store)],
         is_whole=store.is_whole,
-        rate=_rate(store, queue, now),
+        rate=rate_of(read_minutes(store, since=now - _LATELY), queue, now=now),
     )
 
 
@@ -62,13 +62,14 @@ def _live(seen: SeenWorker, now: float) -> LiveWorker:
     )
 
 
-def _rate(store: SideStore, queue: str, now: float) -> float | None:
-    counts = [
+def rate_of(counts: Sequence[MinuteCount], queue: str, *, now: float) -> float | None:
+    """Return how many jobs of a queue are done a second, by the counts of the last five minutes."""
+    lately = [
         count
-        for count in read_minutes(store, since=now - _LATELY)
-        if count.queue == queue and count.outcome not in _NO_END
+        for count in counts
+        if count.queue == queue and count.outcome not in _NO_END and count.minute > now - _LATELY
     ]
-    if not counts:
+    if not lately:
         return None
-    first = min(count.minute for count in counts)
-    return sum(count.jobs for count in counts) / max(now - first, MINUTE / 2)
+    first = min(count.minute for count in lately)
+    return sum(count.jobs for count in lately) / max(now - first, MINUTE / 2)

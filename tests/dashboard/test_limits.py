@@ -12,7 +12,7 @@ from pulpo.adapter import Glimpsing
 from pulpo.codec import Codec
 from pulpo.dashboard.bulk import Bulk, matching
 from pulpo.dashboard.counting import Counted
-from pulpo.dashboard.filters import JobFilter
+from pulpo.dashboard.filters import ListFilter
 from pulpo.dashboard.looking import MOST_LOOKED_AT, MOST_NUMBERS, find, look
 from pulpo.dashboard.reading import Reading
 from pulpo.dashboard.side import NothingTold
@@ -67,7 +67,7 @@ def test_a_list_asks_for_no_more_than_it_looks_at(reading: Reading) -> None:
     for query in ({}, {"type": "x"}, {"state": "buried"}, {"queue": "mail", "page": "40"}):
         admin: Any = Endless()
 
-        page = reading.jobs(admin, JobFilter.of(query), COUNTED)
+        page = reading.jobs(admin, ListFilter.of(query), COUNTED)
 
         assert sum(admin.limits) <= MOST_LOOKED_AT + 4 + 50
         assert admin.asked == []
@@ -149,7 +149,7 @@ def test_a_job_is_found_by_its_id_without_a_walk(site: Site) -> None:
 def test_what_is_searched_is_not_hidden_behind_a_million_ready_jobs(reading: Reading) -> None:
     admin: Any = Endless()
 
-    page = reading.jobs(admin, JobFilter.of({"type": "welcome"}), COUNTED)
+    page = reading.jobs(admin, ListFilter.of({"type": "welcome"}), COUNTED)
 
     assert page.acts == {"kick": 1_000, "bury": 1_000, "delete": 1_500}
     assert page.matching == MOST_LOOKED_AT
@@ -160,7 +160,7 @@ def test_an_act_on_all_reaches_what_stands_behind_a_million_ready_jobs() -> None
     few = replace(MANY, delayed=0, buried=3)
     assert counted(few, None, most=2_000) == {"kick": 3, "bury": 2_000, "delete": 2_000}
 
-    asked = Bulk(verb="kick", filter=JobFilter(queue="mail"), most=MOST_LOOKED_AT)
+    asked = Bulk(verb="kick", filter=ListFilter(queue="mail"), most=MOST_LOOKED_AT)
     ids = matching(admin, asked, ["mail"], Codec())
 
     assert len(ids) == MOST_LOOKED_AT

@@ -132,3 +132,10 @@ def test_a_filter_knows_whether_the_engine_alone_can_answer_it() -> None:
     assert not JobFilter(queue="a", state=JobState.READY).looks_inside
     assert JobFilter(queue="a", error="x").looks_inside
     assert JobFilter(older=1).looks_inside
+
+
+def test_what_keeps_a_job_from_being_run_counts_as_its_error() -> None:
+    stopped = replace(JOB, error=None, earlier=(), problem="bounced once: unknown type")
+
+    assert JobFilter(error="Unknown Type").matches(stopped, now=NOW)
+    assert not JobFilter(error="arguments").matches(stopped, now=NOW)

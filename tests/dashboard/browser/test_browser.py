@@ -11,6 +11,7 @@ import pytest
 from pulpo.adapters import open_engine
 from tests.acceptance.command_line import CommandLine
 from tests.dashboard.browser.served import Served
+from tests.dashboard.browser.told import tell
 
 TRACE = (
     'Traceback (most recent call last):\n  File "shop/mail.py", line 31, in welcome\n'
@@ -32,8 +33,9 @@ PHONE = {"width": 360, "height": 740}
 
 
 @pytest.fixture
-def shop(queue: CommandLine) -> dict[str, str]:
-    """Return jobs of every kind that a page shows, by name."""
+def shop(queue: CommandLine, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
+    """Return jobs of every kind that a page shows, by name; a worker has told of itself."""
+    tell(queue.url, monkeypatch)
     admin = open_engine(queue.url).admin()
     jobs = {
         "ready": queue.put(type="mail.welcome", tenant="acme"),
