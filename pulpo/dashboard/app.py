@@ -81,7 +81,8 @@ def build(
         hosts=hosts,
         auth=auth,
         read_only=read_only,
-    )    page = Starlette(
+    )
+    page = Starlette(
         routes=routes,
         middleware=[guard],
         exception_handlers=dict(_handlers(seat.pages)),
