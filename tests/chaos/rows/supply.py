@@ -25,13 +25,19 @@ from tests.chaos.trial import Trial
 
 ROOT = Path(__file__).resolve().parents[3]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-# What only an extra brings, and the one place where it is needed.
-_OF_EXTRAS = {"contract": {"pytest"}}
+# What only an extra brings, and the one place where it is needed: a package or a module.
+_OF_EXTRAS = {
+    "contract": {"pytest"},
+    "contrib/otel.py": {"opentelemetry"},
+    "contrib/sentry.py": {"sentry_sdk"},
+    "dashboard": {"jinja2", "markupsafe", "starlette", "uvicorn"},
+    "worker/metrics.py": {"prometheus_client"},
+}
 # What people can read, the pages of the dashboard among it.
 _READABLE = {"", ".py", ".typed", ".css", ".js", ".svg", ".html"}
 
-# Imports all of pulpo but the contract suite, and prints what of the network it touched, and
-# whether a look at the network would have been seen.
+# Imports all of pulpo but the contract suite and what stands on a foreign SDK, and prints what
+# of the network it touched, and whether a look at the network would have been seen.
 _IMPORTS = """
 import importlib, pkgutil, socket, sys
 seen = []
@@ -42,7 +48,7 @@ sys.addaudithook(note)
 import pulpo
 count = 0
 for module in pkgutil.walk_packages(pulpo.__path__, "pulpo."):
-    if not module.name.startswith("pulpo.contract") and module.name != "pulpo.__main__":
+    if not module.name.startswith(("pulpo.contract", "pulpo.contrib", "pulpo.__main__")):
         importlib.import_module(module.name)
         count += 1
 for name in pulpo.__all__:
@@ -133,7 +139,8 @@ def _imports_what_it_declares(trial: Trial) -> None:
     declared = {_as_name(line) for line in PROJECT["dependencies"]}
     used: set[str] = set()
     for path in sorted((ROOT / "pulpo").rglob("*.py")):
-        allowed = declared | _OF_EXTRAS.get(path.relative_to(ROOT).parts[1], set())
+        place = path.relative_to(ROOT / "pulpo")
+        allowed = declared.union(*(_OF_EXTRAS.get(key, ()) for key in (place.parts[0], str(place))))
         found = set(_foreign(path))
         trial.must(found <= allowed, f"{path.name} imports what is declared: {found - allowed}")
         used |= found
