@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from datetime import UTC, datetime
+from functools import cache
 from pathlib import Path
 from urllib.parse import quote
 
 import jinja2
+from jinja2.bccache import Bucket
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, Response
 
@@ -28,12 +30,32 @@ _FOLDER = Path(__file__).parent
 LONGEST_TEXT = 65_536
 
 
+class _Compiled(jinja2.BytecodeCache):
+    """What was compiled once is so for every dashboard of this process."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, bytes] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        if bucket.key in self._kept:
+            bucket.bytecode_from_string(self._kept[bucket.key])
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        self._kept[bucket.key] = bucket.bytecode_to_string()
+
+
+@cache
+def _compiled() -> _Compiled:
+    return _Compiled()
+
+
 class Pages:
     """The templates of one dashboard; any thread."""
 
     def __init__(self, *, shown_url: str, read_only: bool) -> None:
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(_FOLDER / "templates"),
+            bytecode_cache=_compiled(),
             autoescape=True,
             undefined=jinja2.StrictUndefined,
             finalize=_printable,
