@@ -2,8 +2,9 @@
 
 Four append-only files of one folder: `attempted` (before a publish), `accepted` (after it
 returned), `begun` and `done` (by the handler). A note is one write(2) of one short line with
-O_APPEND, so processes that are killed in the middle of anything leave whole lines. Knows nothing
-of queues: who audits says which jobs still wait there.
+O_APPEND, so processes that are killed in the middle of anything leave whole lines; only between two
+pages of the file a kill may leave half of one. Knows nothing of queues: who audits says which jobs
+still wait there.
 
     python -m tests.lab.ledger FOLDER [--doubled N]
 """
@@ -25,6 +26,7 @@ __all__ = ["Account", "Entry", "Ledger", "audit"]
 
 KINDS = ("attempted", "accepted", "begun", "done")
 _MOST_SHOWN = 5
+_BEGINS = '{"id": '
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class Ledger:
         found = []
         # Whole lines: who reads while others write may see the beginning of one.
         for line in text.rpartition("\n")[0].splitlines():
-            facts = json.loads(line)
+            # What half a line was about has not happened; the next note stands right behind it.
+            facts = json.loads(line[line.rfind(_BEGINS) :])
             found.append(Entry(facts.pop("id"), facts.pop("at"), facts.pop("pid"), facts))
         return found
 

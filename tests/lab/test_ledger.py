@@ -43,6 +43,15 @@ def test_a_reader_sees_nothing_of_a_note_that_is_half_written(ledger: Ledger) ->
     assert ledger.count("done") == 1
 
 
+def test_half_a_note_of_a_killed_process_does_not_hide_the_one_behind_it(ledger: Ledger) -> None:
+    live(ledger, "a")
+    with (ledger.folder / "done").open("a") as file:
+        file.write('{"id": "b", "at": 12.5, "pi')
+    ledger.note("done", "c", attempt=1)
+
+    assert [entry.id for entry in ledger.read("done")] == ["a", "c"]
+
+
 def test_an_accepted_job_that_nobody_did_is_lost(ledger: Ledger) -> None:
     live(ledger, "a")
     live(ledger, "b", "attempted", "accepted", "begun")
