@@ -19,7 +19,7 @@ def describe() -> dict[str, object]:
     return {
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        # One that was not is slower by half, in what a bare loop hardly does.
+        # One that was not is slower by half in all that only Python does, which a bare loop hardly is.
         "python_optimised": "--enable-optimizations"
         in str(sysconfig.get_config_var("CONFIG_ARGS")),
         "system": platform.platform(),
