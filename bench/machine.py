@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import platform
 import sqlite3
-import sysconfig
 
 from bench.place import disk_sync_ms
 
@@ -19,9 +18,6 @@ def describe() -> dict[str, object]:
     return {
         "cores": os.cpu_count(),
         "python": platform.python_version(),
-        # One that was not is slower by half in all that only Python does, which a bare loop hardly is.
-        "python_optimised": "--enable-optimizations"
-        in str(sysconfig.get_config_var("CONFIG_ARGS")),
         "system": platform.platform(),
         "sqlite": sqlite3.sqlite_version,
         "load": round(os.getloadavg()[0], 2),
@@ -31,9 +27,8 @@ def describe() -> dict[str, object]:
 
 def headline(machine: dict[str, object]) -> str:
     """Return it as a line, and a warning where the machine is not quiet."""
-    build = "" if machine.get("python_optimised", True) else " (built without optimisations)"
     line = (
-        f"{machine['cores']} cores, Python {machine['python']}{build}, SQLite {machine['sqlite']}, "
+        f"{machine['cores']} cores, Python {machine['python']}, SQLite {machine['sqlite']}, "
         f"a synced 4 KiB write takes {machine['disk_sync_ms']} ms, load {machine['load']}"
     )
     if float(str(machine["load"])) > _QUIET:
