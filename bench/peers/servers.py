@@ -74,8 +74,10 @@ def _redis(folder: Path) -> Iterator[str]:
 @contextmanager
 def _rabbitmq(folder: Path) -> Iterator[str]:
     port, names = _free_port(), _free_port()
-    # Debian's program becomes this user where it is started by root.
-    folder, _ = _home(folder, "rabbitmq")
+    folder, name = _home(folder, "rabbitmq")
+    # Debian's own program becomes another user by su, which passes no signal on.
+    inner = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+    program = str(inner) if name is not None and inner.exists() else _needed("rabbitmq-server")
     environment = {
         "HOME": str(folder),
         "RABBITMQ_NODENAME": f"peers{port}@localhost",
@@ -93,7 +95,7 @@ def _rabbitmq(folder: Path) -> Iterator[str]:
     with (
         # Its registry of names; if there were none, it would start one that outlives it.
         _running([_needed("epmd"), "-port", str(names), "-address", "127.0.0.1"], log),
-        _running([_needed("rabbitmq-server")], log, environment=environment) as server,
+        _running([program], log, user=name, environment=environment) as server,
     ):
         _await_port(server, port)
         yield f"amqp://guest:guest@127.0.0.1:{port}//"
