@@ -2,8 +2,8 @@
 
 A worker process counts, and about once a second gives away what it has counted since; the
 supervisor adds that up, over all processes and their successors. Only for workers that are watched
-over HTTP: others meter nothing. What
-is kept by the minute for everybody is counted in `pulpo.worker.tally`.
+over HTTP: others meter nothing. What is kept by the minute for everybody is counted in
+`pulpo.worker.tally`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from pulpo.run import Run
+from pulpo.telling import BOUNDS
 from pulpo.worker.decide import Ending, Verdict
 from pulpo.worker.journal import Ended
 
@@ -28,7 +29,7 @@ OUTCOMES = (
     Ending.LOST.value,
 )
 # Upper bounds of the histogram of runtimes, in seconds.
-BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0)
+BUCKETS = BOUNDS
 # Of queues and types, which a stranger's messages could make up without end.
 MOST_LABELS = 1_000
 OTHERS = ("(others)", "(others)")
