@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import closing
+
 import pulpo
 from bench.peers import bodies
 from bench.peers.producer import SyncProducer
+from pulpo.job import Act, Change
 
 pulpo.configure(url=bodies.URL)
 
@@ -14,7 +17,16 @@ slow = pulpo.job(type="slow")(bodies.slow)
 
 JOBS = {"noop": noop, "sleep": sleep, "slow": slow}
 
+
+def _empty() -> None:
+    # Or the workers of the next measure would begin with what the last one has left.
+    with closing(pulpo.default_app().engine.admin()) as admin:
+        for page in list(admin.walk()):
+            admin.change([Change(Act.DELETE, job.sighting) for job in page.jobs])
+
+
 PRODUCER = SyncProducer(
+    empty=_empty,
     send={kind: job.delay for kind, job in JOBS.items()},
     many=lambda kind, numbers: JOBS[kind].delay_many([(number,) for number in numbers]),
 )
