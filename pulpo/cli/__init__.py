@@ -37,6 +37,7 @@ _VERBS = {
     "pause": ("pulpo.cli.queues", "pause", "Let no worker take jobs from a queue."),
     "resume": ("pulpo.cli.queues", "resume", "End a pause."),
     "dashboard": ("pulpo.cli.dashboard", "dashboard", "See and steer it all in a browser."),
+    "move": ("pulpo.cli.move", "move", "Move a live queue to another engine."),
     "relay": ("pulpo.cli.relay", "relay_jobs", "Hand over what a spool has kept."),
     "doctor": ("pulpo.cli.doctor", "doctor", "Check that the queue keeps its promise."),
     "config": ("pulpo.cli.config", "config", "Show the settings, and where each comes from."),

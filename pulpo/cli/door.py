@@ -23,6 +23,7 @@ from pulpo.spelling import closest
 __all__ = [
     "administered",
     "beside",
+    "check_shared",
     "codec",
     "hint_at_queue",
     "memory_refusal",
@@ -46,6 +47,14 @@ def shared_url(target: Target) -> str:
     if refusal is not None:
         raise CommandError(refusal, code=REFUSED)
     return found.url
+
+
+def check_shared(url: str) -> str:
+    """Refuse a URL that was given beside the queue's own, as `shared_url` refuses that one."""
+    if refusal := memory_refusal(url):
+        raise CommandError(refusal, code=REFUSED)
+    open_engine(url)
+    return url
 
 
 def memory_refusal(url: str) -> str | None:

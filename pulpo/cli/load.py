@@ -7,16 +7,19 @@ Runs once in each process of a worker, after its start; everything that the pare
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import click
 
 from pulpo import default_app
+from pulpo.adapters import open_engine
 from pulpo.app import Pulpo
 from pulpo.cli.door import memory_refusal
 from pulpo.cli.errors import REFUSED
 from pulpo.configuration import find_settings
 from pulpo.errors import LoadError, UsageError
 from pulpo.loading import check_module_name, import_modules, make_folder_importable
+from pulpo.queue_url import mask
 from pulpo.worker.settings import WorkerParts
 
 __all__ = ["check_modules", "load_parts"]
@@ -33,10 +36,11 @@ def check_modules(modules: Sequence[str]) -> None:
         )
 
 
-def load_parts(modules: Sequence[str], url: str | None) -> WorkerParts:
+def load_parts(modules: Sequence[str], url: str | None, also: str | None = None) -> WorkerParts:
     """Import the modules and the handlers of the settings file; return the parts of the worker.
 
-    Raises `LoadError` for everything that is wrong with them.
+    With `also` it works on that queue, while what its jobs publish goes to the usual one. Raises
+    `LoadError` for everything that is wrong with them.
     """
     app = default_app()
     make_folder_importable()
@@ -49,6 +53,8 @@ def load_parts(modules: Sequence[str], url: str | None) -> WorkerParts:
             # A module may have called configure() meanwhile; the command line counts before it.
             app.configure(url=url)
         _check(app, modules)
+        if also is not None:
+            return replace(app.parts(), engine=open_engine(also), shown_url=mask(also))
         return app.parts()
     except LoadError:
         raise

@@ -13,7 +13,7 @@ from functools import partial
 import click
 
 from pulpo.adapters import open_engine
-from pulpo.cli.door import shared_url
+from pulpo.cli.door import check_shared, shared_url
 from pulpo.cli.errors import FAILED, CommandError
 from pulpo.cli.load import check_modules, load_parts
 from pulpo.cli.parameters import ADDRESS, DURATION, QUEUE, SIZE
@@ -109,6 +109,12 @@ def _share(url: str, *, side: bool) -> None:
     help="Answer /healthz, /readyz and /metrics there; without HOST on 127.0.0.1.",
 )
 @click.option(
+    "--also",
+    metavar="URL",
+    callback=lambda _context, _option, url: url and check_shared(url),
+    help="Serve this queue too, with as many processes again: while jobs move from there.",
+)
+@click.option(
     "--log-format", type=click.Choice(["text", "json"]), default="text", show_default=True
 )
 @target_options
@@ -127,6 +133,7 @@ def worker(
     max_memory: int | None,
     no_side: bool,
     http: tuple[str, int] | None,
+    also: str | None,
     log_format: str,
 ) -> int:
     """Import modules and run the jobs of the types that they register.
@@ -155,14 +162,28 @@ def worker(
         watched=http is not None,
         isolate=(sys.executable, "-m", "pulpo", "sandbox", log_format, *modules),
     )
-    if target.url is not None:
-        # For the processes of suspects: as an argument, everybody who lists processes would see it.
-        os.environ[WORKER_URL] = target.url
-    listening = None if http is None else _listening(*http)
     _share(url, side=settings.side)
+    places = processes or _cores()
+    return _supervised(target.url, modules, settings, processes=places, also=also, http=http)
+
+
+def _supervised(
+    url: str | None,
+    modules: tuple[str, ...],
+    settings: WorkerSettings,
+    *,
+    processes: int,
+    also: str | None,
+    http: tuple[str, int] | None,
+) -> int:
+    if url is not None:
+        # For the processes of suspects: as an argument, everybody who lists processes would see it.
+        os.environ[WORKER_URL] = url
+    listening = None if http is None else _listening(*http)
     # By name, not as a closure: a supervisor that spawns its processes has to pickle it.
-    load = partial(load_parts, tuple(modules), target.url)
-    return supervise(load, settings, processes=processes or _cores(), http=listening)
+    load = partial(load_parts, modules, url)
+    others = [partial(load, also=also)] if also else []
+    return supervise(load, settings, processes=processes, also=others, http=listening)
 
 
 def _listening(host: str, port: int) -> socket.socket:

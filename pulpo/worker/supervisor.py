@@ -12,7 +12,7 @@ import select
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -44,37 +44,39 @@ def supervise(
     settings: WorkerSettings,
     *,
     processes: int,
+    also: Sequence[Callable[[], WorkerParts]] = (),
     http: socket.socket | None = None,
 ) -> int:
     """Run worker processes until a signal, or in a burst until all are done; return the exit code.
 
-    `load` is called in each process after its start. `http` is a listening socket, to answer those
-    who watch the worker. Must be called in the main thread of a process without other threads.
+    `load` is called in each process after its start; each one in `also` has as many processes of
+    its own, for another queue. `http` is a listening socket, to answer those who watch the worker.
+    Must be called in the main thread of a process without other threads.
     """
-    return _Supervisor(load, settings, processes, SystemClock(), http).run()
+    loads = [each for each in (load, *also) for _ in range(processes)]
+    return _Supervisor(loads, settings, SystemClock(), http).run()
 
 
 class _Supervisor:
     def __init__(
         self,
-        load: Callable[[], WorkerParts],
+        loads: Sequence[Callable[[], WorkerParts]],
         settings: WorkerSettings,
-        processes: int,
         clock: Clock,
         http: socket.socket | None,
     ) -> None:
-        self._load = load
+        self._loads = loads
         self._settings = settings
         self._clock = clock
         self._journal = Journal(clock, format=settings.log_format)
-        self._groups = Groups(processes, settings.threads)
-        self._places = [Place(self._groups.row(number)) for number in range(processes)]
+        self._groups = Groups(len(loads), settings.threads)
+        self._places = [Place(self._groups.row(number)) for number in range(len(loads))]
         self._board = Board(settings)
         self._door = None if http is None else Door(http, self._board.answer, clock)
         self._guardian = Guardian(self._groups)
         self._guard_at = 0.0
         self._signals = StopSignals(clock)
-        self._announced = False
+        self._announced: set[object] = set()
         self._stop_until: float | None = None
         self._exit_code = 0
         self._last_death = SharedMoment()
@@ -145,7 +147,7 @@ class _Supervisor:
         groups = self._groups.row(number)
         # One looks for all of them how many jobs wait.
         settings = replace(self._settings, counts_queues=self._settings.watched and not number)
-        run_child(self._load, settings, report_fd, self._pid, self._last_death, groups)
+        run_child(self._loads[number], settings, report_fd, self._pid, self._last_death, groups)
 
     def _listen(self) -> None:
         """Wait for reports, for a signal or for the next thing to do."""
@@ -180,9 +182,10 @@ class _Supervisor:
             if "load_error" in facts:
                 self._not_loaded(place, facts)
             ready = facts.get("ready")
-            if isinstance(ready, dict) and not self._announced:
-                self._announced = True
-                fields = banner(ready, self._settings, len(self._places))
+            if isinstance(ready, dict) and ready.get("engine") not in self._announced:
+                self._announced.add(ready.get("engine"))
+                alike = self._loads.count(self._loads[self._places.index(place)])
+                fields = banner(ready, self._settings, alike)
                 self._journal.say("INFO", "started", **fields)
 
     def _not_loaded(self, place: Place, facts: dict[str, object]) -> None:
