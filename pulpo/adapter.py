@@ -7,6 +7,7 @@ sentence here is `pulpo.contract.AdapterContract`; an engine is right when it pa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pulpo.errors import QueueError
@@ -27,7 +28,16 @@ from pulpo.job import (
 if TYPE_CHECKING:
     from pulpo.checkup import Finding  # no worker and no producer needs it
 
-__all__ = ["Engine", "Examinable", "Glimpsing", "QueueAdapter", "QueueAdmin", "no_beat"]
+__all__ = [
+    "Composed",
+    "Engine",
+    "Examinable",
+    "Glimpsing",
+    "QueueAdapter",
+    "QueueAdmin",
+    "ServerLook",
+    "no_beat",
+]
 
 
 def no_beat() -> None:
@@ -272,6 +282,28 @@ class Glimpsing(Protocol):
 
     def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
         """Look for a job by its id; True = the answer is certain."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLook:
+    """One of several servers of a queue: what it is to the queue, and what is on it.
+
+    `standing` is `in`, `draining` or `out`; `why` says why it was not reached, None where it was.
+    """
+
+    name: str
+    standing: str
+    queues: Sequence[QueueStats]
+    why: str | None = None
+
+
+@runtime_checkable
+class Composed(Protocol):
+    """What an admin may have beside: one of a queue that lies on several servers."""
+
+    def servers(self) -> Sequence[ServerLook]:
+        """Return each server, and what is on it."""
         ...
 
 

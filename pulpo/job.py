@@ -32,6 +32,7 @@ __all__ = [
     "check_changes",
     "check_exchange",
     "check_new_job",
+    "sum_of",
 ]
 
 JobId: TypeAlias = str
@@ -181,6 +182,21 @@ class QueueStats:
     buried: int = 0
     paused: bool = False
     pause_left: float | None = None
+
+
+def sum_of(queue: str, found: Sequence[QueueStats]) -> QueueStats:
+    """Return the sum of several counts, under one name."""
+    pauses = [each.pause_left for each in found if each.paused]
+    left = [each for each in pauses if each is not None]
+    return QueueStats(
+        queue=queue,
+        ready=sum(each.ready for each in found),
+        delayed=sum(each.delayed for each in found),
+        reserved=sum(each.reserved for each in found),
+        buried=sum(each.buried for each in found),
+        paused=bool(pauses),
+        pause_left=max(left) if left and len(left) == len(pauses) else None,
+    )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

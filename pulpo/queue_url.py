@@ -38,7 +38,9 @@ class QueueURL:
             raise WrongTypeError(f"a queue's URL must be text: {text!r}")
         try:
             parts = urlsplit(text.strip())
-            port = parts.port
+            # Several hosts are split by their engine: only it knows which ports it has.
+            is_one = "," not in parts.netloc
+            port = parts.port if is_one else None
             options = parse_qsl(
                 parts.query, keep_blank_values=True, strict_parsing=bool(parts.query)
             )
@@ -56,7 +58,7 @@ class QueueURL:
         return cls(
             text=text.strip(),
             scheme=parts.scheme.lower(),
-            host=parts.hostname or "",
+            host=(parts.hostname or "") if is_one else parts.netloc.rpartition("@")[2],
             port=port,
             path=unquote(parts.path),
             username=unquote(parts.username) if parts.username else None,

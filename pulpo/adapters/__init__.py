@@ -42,6 +42,10 @@ def open_engine(url: QueueURL | str, *, clock: Clock | None = None) -> Engine:
 
 
 def _engine(parsed: QueueURL, *, clock: Clock) -> Engine:
+    if "," in parsed.host and parsed.scheme in ("beanstalkd", "beanstalkds"):
+        from pulpo.adapters.shards import ShardedEngine  # noqa: PLC0415  # few have several servers
+
+        return ShardedEngine(parsed, clock=clock)
     if parsed.scheme in _BUILT_IN:
         module, name = _BUILT_IN[parsed.scheme]
         return cast(Engine, getattr(import_module(module), name)(parsed, clock=clock))

@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from pulpo.adapter import QueueAdmin
+from pulpo.adapter import Composed, QueueAdmin, ServerLook
 from pulpo.adapters.spool.engine import spool_of
 from pulpo.adapters.spool.store import Spool
 from pulpo.cli.door import administered, hint_at_queue
@@ -18,9 +18,11 @@ from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.duration import as_text
 from pulpo.envelope import DEFAULT_QUEUE
 from pulpo.errors import QueueError
-from pulpo.job import QueueStats
+from pulpo.job import QueueStats, sum_of
 
-__all__ = ["stats"]
+__all__ = ["SERVER_HEADS", "server_row", "stats"]
+
+SERVER_HEADS = ("server", "standing", "ready", "delayed", "reserved", "buried", "")
 
 
 @click.command()
@@ -37,26 +39,38 @@ def stats(target: Target, queue: str | None, as_json: bool) -> None:
     """
     with administered(target) as (admin, engine):
         spool = spool_of(engine)
+        looks = admin.servers() if isinstance(admin, Composed) and queue is None else ()
         try:
             counted = _counted(admin, queue)
         except QueueError:
             if spool is not None:  # this is known without the queue
-                _show([], spool, as_json=as_json)
+                _show([], spool, (), as_json=as_json)
             raise
-    _show(counted, spool, as_json=as_json)
+    _show(counted, spool, looks, as_json=as_json)
 
 
-def _show(counted: Sequence[QueueStats], spool: Spool | None, *, as_json: bool) -> None:
+def _show(
+    counted: Sequence[QueueStats],
+    spool: Spool | None,
+    looks: Sequence[ServerLook],
+    *,
+    as_json: bool,
+) -> None:
     kept = None if spool is None else in_spool(spool)
     if as_json:
         shown: dict[str, object] = {"queues": {found.queue: _as_json(found) for found in counted}}
         if spool is not None:
             shown["spool"] = None if kept is None else asdict(kept)
+        if looks:
+            shown["servers"] = {look.name: _server_as_json(look) for look in looks}
         data(json_line(shown))
         return
     if counted:
         heads = ("queue", "ready", "delayed", "reserved", "buried", "paused")
         data(for_people(heads, [_row(found) for found in counted], right=" rrrr"))
+    if looks:
+        data("")
+        data(for_people(SERVER_HEADS, [server_row(look) for look in looks], right="  rrrr"))
     if spool is not None and kept is not None:
         data(sentence_of(kept, spool))
 
@@ -68,6 +82,19 @@ def _counted(admin: QueueAdmin, queue: str | None) -> list[QueueStats]:
         names = [queue]
         hint_at_queue(admin, queue)
     return [admin.stats(name) for name in names]
+
+
+def server_row(look: ServerLook) -> list[str]:
+    """Return the cells of one server, under `SERVER_HEADS`."""
+    total = sum_of(look.name, look.queues)
+    counts = (total.ready, total.delayed, total.reserved, total.buried)
+    shown = ["?"] * len(counts) if look.why else [str(count) for count in counts]
+    return [look.name, look.standing, *shown, "out of reach" if look.why else ""]
+
+
+def _server_as_json(look: ServerLook) -> dict[str, object]:
+    queues = {found.queue: _as_json(found) for found in look.queues}
+    return {"standing": look.standing, "why": look.why, "queues": queues}
 
 
 def _as_json(found: QueueStats) -> dict[str, int | bool]:

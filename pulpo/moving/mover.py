@@ -7,7 +7,7 @@ to be due waits here until it is ready. Knows the target only as `pulpo.moving.a
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 from pulpo.adapter import QueueAdapter, QueueAdmin
@@ -40,12 +40,13 @@ class Ends:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What to move and how: all queues or some, up to `rate` jobs a second.
+    """What to move and how: all queues or some, but those `without`; up to `rate` jobs a second.
 
     With `wait` it goes on until nothing runs at the source any more.
     """
 
     queues: Sequence[str] = ()
+    without: Collection[str] = ()
     rate: float | None = None
     wait: bool = False
 
@@ -120,7 +121,8 @@ class Mover:
                 self._move_resting(queue, JobState.BURIED)
 
     def _names(self) -> Sequence[str]:
-        return self._plan.queues or self._admin.queues()
+        names = self._plan.queues or self._admin.queues()
+        return [name for name in names if name not in self._plan.without]
 
     def _is_finished(self) -> bool:
         rows = [self._admin.stats(queue) for queue in self._names()]

@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from pulpo.adapter import QueueAdapter, QueueAdmin, no_beat
 from pulpo.adapters.beanstalkd import commands
@@ -20,7 +20,12 @@ from pulpo.clock import Clock
 from pulpo.errors import ProtocolError, QueueUnavailableError, UnsupportedError
 from pulpo.queue_url import QueueURL
 
+if TYPE_CHECKING:
+    from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
+
 __all__ = ["BeanstalkdEngine"]
+
+Door = TypeVar("Door", bound="BeanstalkdAdapter")
 
 _REPLY_TIMEOUT = 5.0
 _OLDEST = (1, 12)  # the first with reserve-job
@@ -48,8 +53,12 @@ class BeanstalkdEngine:
         """Open a door for one thread."""
         from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter  # noqa: PLC0415
 
+        return self.door(BeanstalkdAdapter, beat)
+
+    def door(self, kind: type[Door], beat: Callable[[], None]) -> Door:
+        """Open a door for one thread, which can do more than the usual one."""
         open_link = partial(self._open_link, beat)
-        return BeanstalkdAdapter(open_link, self._clock, reply_timeout=_REPLY_TIMEOUT)
+        return kind(open_link, self._clock, reply_timeout=_REPLY_TIMEOUT)
 
     def admin(self) -> QueueAdmin:
         """Open a door for an operator."""

@@ -11,19 +11,19 @@ import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 
-from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.handing_back import hand_back, hand_back_all, release_unheard
-from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
+from pulpo.adapters.beanstalkd.link import Link
 from pulpo.adapters.beanstalkd.looking import (
     are_kicked,
     count_crashes,
     take_undescribed,
 )
-from pulpo.adapters.beanstalkd.putting import put_jobs, too_big
+from pulpo.adapters.beanstalkd.putting import put_fitting
 from pulpo.adapters.beanstalkd.reclaiming import reclaim
+from pulpo.adapters.beanstalkd.renewing import renew
 from pulpo.adapters.beanstalkd.reserving import Reserving
 from pulpo.adapters.beanstalkd.settling import Settling
-from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard, unavailable
+from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
 from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueUnavailableError
 from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange, check_new_job
@@ -84,21 +84,11 @@ class BeanstalkdAdapter:
         if not jobs:
             return []
         link = self._fresh_link()
-        largest = link.max_body
-        fitting = [job for job in jobs if len(job.body) <= largest]
         try:
-            answers = put_jobs(link, fitting, self._clock, patience=self._reply_timeout)
+            return put_fitting(link, jobs, self._clock, patience=self._reply_timeout)
         finally:
             if link.broken:
                 self._board.drop(link)
-        told = [
-            answer if isinstance(answer, QueueError) else job.id
-            for job, answer in zip(fitting, answers, strict=True)
-        ]
-        if len(told) == len(jobs):
-            return told
-        rest = iter(told)
-        return [too_big(job, largest) or next(rest) for job in jobs]
 
     def exchange(
         self,
@@ -111,6 +101,28 @@ class BeanstalkdAdapter:
         """Settle, then reserve; see `pulpo.adapter.QueueAdapter`."""
         self._check()
         check_exchange(settlements, queues, limit=limit, timeout=timeout)
+        flight = self.depart(settlements, queues, limit=limit, timeout=timeout)
+        results = self.arrive(flight, settlements, limit=limit)
+        try:
+            self._wait(queues, limit=limit, timeout=timeout, polled=flight.reserves)
+        except QueueUnavailableError:
+            if not settlements and not self._board.arrived:
+                raise
+            # What was settled must be told: asked a second time, nobody would know the answer.
+        return results, self.deliver(flight, limit)
+
+    def depart(
+        self,
+        settlements: Sequence[Settlement],
+        queues: Sequence[str],
+        *,
+        limit: int,
+        timeout: float,
+    ) -> Flight:
+        """Send what an exchange asks; who asks several servers lets all depart before any arrives.
+
+        Waits for nothing but the copies of rewritten jobs.
+        """
         board = self._board
         board.receive()
         reclaim(board)
@@ -119,23 +131,30 @@ class BeanstalkdAdapter:
         self._settling.add_to(flight, settlements)
         room = limit - len(board.arrived) - board.ahead
         if room > 0:
+            flight.reserves = True
             self._reserving.add_to(flight, queues, limit=room, timeout=timeout)
-        board.fly(flight)
+        board.start(flight)
+        return flight
+
+    def arrive(
+        self, flight: Flight, settlements: Sequence[Settlement], *, limit: int
+    ) -> Sequence[bool | QueueError]:
+        """Read what a flight brings; return the answers to its settlements."""
+        board = self._board
+        board.end(flight)
         if limit and not board.arrived and board.ahead:
             # The first half of them to go on with; the other half comes while those run.
             board.land(but=board.ahead // 2)
             if not board.arrived:
                 board.land()
-        results = self._settling.results(settlements)
-        try:
-            self._wait(queues, limit=limit, timeout=timeout, polled=room > 0)
-        except QueueUnavailableError:
-            if not settlements and not board.arrived:
-                raise
-            # What was settled must be told: asked a second time, nobody would know the answer.
+        return self._settling.results(settlements)
+
+    def deliver(self, flight: Flight, limit: int) -> Sequence[Job]:
+        """Hand over jobs that have arrived, up to `limit`."""
         if flight.ahead:
-            limit = min(limit, max(math.ceil((len(board.arrived) + board.ahead) / 2), 1))
-        return results, self._deliver(limit)
+            here = len(self._board.arrived) + self._board.ahead
+            limit = min(limit, max(math.ceil(here / 2), 1))
+        return self._deliver(limit)
 
     def _wait(self, queues: Sequence[str], *, limit: int, timeout: float, polled: bool) -> None:
         if self._board.arrived:
@@ -148,24 +167,7 @@ class BeanstalkdAdapter:
     def touch(self, jobs: Sequence[Job]) -> Sequence[bool | QueueError]:
         """Renew leases; see `pulpo.adapter.QueueAdapter`."""
         self._check()
-        board = self._board
-        board.receive()
-        board.land()
-        reclaim(board)
-        board.touched.clear()
-        flight = Flight()
-        for job in jobs:
-            link = board.holder(job.number)
-            if link is not None and not link.awaited and not board.runs_anew(job):
-                flight.add(link, commands.touch(job.number), Awaited(Kind.TOUCH, job.number))
-        board.fly(flight)
-        return [
-            board.touched.get(job.number, unavailable(job.number))
-            if (job.number in board.running or job.number in board.touched)
-            and not board.runs_anew(job)
-            else False
-            for job in jobs
-        ]
+        return renew(self._board, jobs)
 
     def crashes(self, jobs: Sequence[Job]) -> Sequence[int]:
         """Count runs without a word, from the server's own counters, in one flight."""

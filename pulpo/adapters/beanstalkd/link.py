@@ -54,6 +54,7 @@ class Kind(IntEnum):
     DELETE_COPY = 11
     BACK = 12
     KICK = 13
+    FIRST = 14
 
 
 class Awaited(NamedTuple):

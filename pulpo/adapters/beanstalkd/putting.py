@@ -18,9 +18,9 @@ from pulpo.errors import (
     QueueError,
     QueueUnavailableError,
 )
-from pulpo.job import NewJob
+from pulpo.job import JobId, NewJob
 
-__all__ = ["BURY_DELAY", "put_jobs"]
+__all__ = ["BURY_DELAY", "put_fitting", "put_jobs"]
 
 # A server stops reading while it cannot write: what is under way at once stays below what both
 # socket buffers take, or two blocked ends would wait for each other.
@@ -66,6 +66,26 @@ def put_jobs(
             gone = QueueUnavailableError("the connection to beanstalkd was lost before this job")
             return results + [_unsent(gone) for _ in jobs[len(results) :]]
     return results
+
+
+def put_fitting(
+    link: Link, jobs: Sequence[NewJob], clock: Clock, *, patience: float
+) -> list[JobId | QueueError]:
+    """Put jobs on a link; for each its id, or why it was not accepted.
+
+    What the server would read and throw away is not sent.
+    """
+    largest = link.max_body
+    fitting = [job for job in jobs if len(job.body) <= largest]
+    answers = put_jobs(link, fitting, clock, patience=patience)
+    told = [
+        answer if isinstance(answer, QueueError) else job.id
+        for job, answer in zip(fitting, answers, strict=True)
+    ]
+    if len(told) == len(jobs):
+        return told
+    rest = iter(told)
+    return [too_big(job, largest) or next(rest) for job in jobs]
 
 
 def _next_batch(

@@ -86,9 +86,9 @@ class Reserving:
                 return
             link = self._waiting_link(queues if reserve else None)
             if left <= 0 or (link is None and left < timeout and left < _TOO_SHORT):
-                self._end_wait(timeout)
+                self.end_wait(timeout)
                 return
-            link = link or (self._begin_wait(queues, left) if reserve else None)
+            link = link or (self.stand(queues, left) if reserve else None)
             pause = left if link is not None or not reserve else min(left, _SHORT_POLL)
             if link in self._pause(link, pause):
                 board.receive(link)
@@ -113,7 +113,7 @@ class Reserving:
         ready = poll.poll(math.ceil(seconds * 1000))
         return [link] if link is not None and any(fd == link.fileno() for fd, _ in ready) else []
 
-    def _end_wait(self, timeout: float) -> None:
+    def end_wait(self, timeout: float) -> None:
         """Take back a reserve that outlasts its wait: its job would come to nobody."""
         link = self._waiting_link(None)
         # A short wait belongs to a loop that comes back at once; it keeps the reserve standing.
@@ -124,7 +124,7 @@ class Reserving:
         if link.waiting:
             self._board.drop(link)
 
-    def _begin_wait(self, queues: Sequence[str], seconds: float) -> Link | None:
+    def stand(self, queues: Sequence[str], seconds: float) -> Link | None:
         """Return a link on which a blocking reserve is under way; None where all hold jobs."""
         waiting = self._waiting_link(queues)
         if waiting is not None:

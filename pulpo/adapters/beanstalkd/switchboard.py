@@ -38,12 +38,13 @@ _SETTLES = (Kind.DELETE, Kind.RELEASE, Kind.BURY)
 # What else a server may say; BACK is a release that nobody waits for, PEEK also a copy's burial.
 _REFUSED = rb"|NOT_FOUND|OUT_OF_MEMORY|INTERNAL_ERROR"
 _MAY_BE = {
-    Kind.NAME: rb"WATCHING \d+|NOT_IGNORED",
+    Kind.NAME: rb"WATCHING \d+|NOT_IGNORED|USING .+",
     Kind.BACK: rb"RELEASED|BURIED" + _REFUSED,
     Kind.TAKE: rb"RESERVED .+|NOT_FOUND",
     Kind.STATS: rb"OK .+|NOT_FOUND",
     Kind.PEEK: rb"FOUND .+|BURIED" + _REFUSED,
     Kind.DELETE_COPY: rb"DELETED|NOT_FOUND",
+    Kind.FIRST: rb"FOUND .+|NOT_FOUND",
 }
 _EMPTY = (b"TIMED_OUT", b"DEADLINE_SOON")
 
@@ -61,6 +62,8 @@ class Flight:
     def __init__(self) -> None:
         self.orders: dict[Link, tuple[list[bytes], list[Awaited]]] = {}
         self.ahead: dict[Link, int] = {}
+        #: Whether jobs are asked for.
+        self.reserves = False
 
     def add(self, link: Link, command: bytes, awaited: Awaited) -> None:
         """Append a command and what its reply is for."""
@@ -145,12 +148,12 @@ class Switchboard:
         return link
 
     def fly(self, flight: Flight, *, patience: float = PATIENCE) -> list[Reply]:
-        """Send a flight and read its replies; return those that are not about who holds what.
+        """Send a flight and read its replies; return those that are not about who holds what."""
+        self.start(flight)
+        return self.end(flight, patience=patience)
 
-        What was asked ahead is answered later. A link that breaks on the way is dropped; its
-        replies are missing then.
-        """
-        others: list[Reply] = []
+    def start(self, flight: Flight) -> None:
+        """Send a flight; a link that breaks on the way is dropped."""
         for link, (orders, awaited) in flight.orders.items():
             link.ahead = 0
             try:
@@ -158,6 +161,13 @@ class Switchboard:
             except QueueError:
                 link.awaited.extend(awaited)
                 self.drop(link)
+
+    def end(self, flight: Flight, *, patience: float = PATIENCE) -> list[Reply]:
+        """Read the replies to a flight that was sent; return those not about who holds what.
+
+        What was asked ahead is answered later. The replies of a dropped link are missing.
+        """
+        others: list[Reply] = []
         for link in flight.orders:
             self._read(link, patience, others, flight.ahead.get(link, 0))
         return others
