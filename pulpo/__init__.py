@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     configure = _app.configure
     job = _app.job
     on = _app.on
+    on_commit = _app.on_commit
     publish = _app.publish
     publish_many = _app.publish_many
     register = _app.register
@@ -116,6 +117,7 @@ __all__ = [
     "current_job",
     "job",
     "on",
+    "on_commit",
     "publish",
     "publish_many",
     "register",
@@ -132,6 +134,7 @@ _OF_THE_APP = frozenset(
         "configure",
         "job",
         "on",
+        "on_commit",
         "publish",
         "publish_many",
         "register",

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
 
 from pulpo.adapter import Engine
 from pulpo.choosing import Choice
@@ -198,6 +198,32 @@ class Pulpo:
     async def apublish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Like `publish_many`; the event loop goes on meanwhile."""
         return await self._sender.apublish(check_messages(messages))
+
+    @overload
+    def on_commit(self, job: JobFunction[P, R], /, *args: P.args, **kwargs: P.kwargs) -> JobRef: ...
+
+    @overload
+    def on_commit(self, message: Message, /) -> JobRef: ...
+
+    @overload
+    def on_commit(
+        self, session: object, job: JobFunction[P, R], /, *args: P.args, **kwargs: P.kwargs
+    ) -> JobRef: ...
+
+    @overload
+    def on_commit(self, session: object, message: Message, /) -> JobRef: ...
+
+    # Any: each form says what it takes.
+    def on_commit(self, /, *call: Any, **arguments: Any) -> JobRef:
+        """Publish once a transaction is committed; never, where it is rolled back.
+
+        `session` is SQLAlchemy's, or the alias of a Django database; without one it is Django's
+        default database. Everything about the call is checked at once. What `publish` raises after
+        the commit comes out of the commit: then the transaction stands, and the job is not queued.
+        """
+        from pulpo.committing import on_commit  # noqa: PLC0415  # who has no transactions
+
+        return on_commit(self._sender, call, arguments)
 
     def run_worker(self, *, burst: bool = False, **limits: Unpack[WorkerLimits]) -> bool:
         """Run the jobs of this app until interrupted; the caller waits.

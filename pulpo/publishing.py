@@ -22,7 +22,15 @@ from pulpo.message import Message, check_moment
 from pulpo.registry import JobType
 from pulpo.retry import spoken_backoff
 
-__all__ = ["JobRef", "Publisher", "check_messages", "new_job", "put"]
+__all__ = [
+    "JobRef",
+    "Publisher",
+    "check_bytes",
+    "check_messages",
+    "check_size",
+    "new_job",
+    "put",
+]
 
 _LAST_MOMENT = 253_402_300_799.0  # the last second that a `datetime` can show
 _LONGEST_DELAY = 2.0**32 - 1  # as for `Message.delay`
@@ -198,11 +206,7 @@ def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
     largest = queue.max_body - _ROOM_FOR_COUNTS
     for job in jobs:
         if len(job.body) > largest:
-            raise JobTooBigError(
-                f"job of type {job.type!r} has {len(job.body)} bytes; "
-                f"{queue.engine or 'the queue'} takes at most {queue.max_body}, "
-                f"of which {_ROOM_FOR_COUNTS} stay free for the count of its failures"
-            )
+            raise _too_big(job, queue.engine or "the queue", queue.max_body)
     answers = adapter.put(jobs)
     results = [
         answer if isinstance(answer, QueueError) else JobRef(job.id, job.queue)
@@ -213,3 +217,23 @@ def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
             result.results = tuple(results)
             raise result
     return results  # type: ignore[return-value]  # no error among them
+
+
+def check_size(adapter: QueueAdapter, job: NewJob) -> None:
+    """Raise `JobTooBigError` for a job that `put` would refuse; may connect to the queue."""
+    queue = adapter.capabilities
+    if len(job.body) > queue.max_body - _ROOM_FOR_COUNTS:
+        raise _too_big(job, queue.engine or "the queue", queue.max_body)
+
+
+def check_bytes(job: NewJob, at_most: int) -> None:
+    """Raise `JobTooBigError` for a job that a queue which takes `at_most` bytes would refuse."""
+    if len(job.body) > at_most - _ROOM_FOR_COUNTS:
+        raise _too_big(job, "the outbox", at_most)
+
+
+def _too_big(job: NewJob, who: str, at_most: int) -> JobTooBigError:
+    return JobTooBigError(
+        f"job of type {job.type!r} has {len(job.body)} bytes; {who} takes at most {at_most}, "
+        f"of which {_ROOM_FOR_COUNTS} stay free for the count of its failures"
+    )

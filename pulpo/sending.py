@@ -6,7 +6,7 @@ What is written on the wire is decided in `pulpo.publishing`, how a thread reach
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 
 from pulpo.clock import Clock
@@ -19,7 +19,7 @@ from pulpo.handlers import declared_types
 from pulpo.job import NewJob
 from pulpo.listeners import Listeners
 from pulpo.message import Message
-from pulpo.middleware import Chains, Outbound
+from pulpo.middleware import Chains, Middleware, Outbound
 from pulpo.publishing import JobRef, new_job, put
 from pulpo.registry import JobType, Registry
 from pulpo.run import CURRENT
@@ -53,7 +53,7 @@ class Sender:
     def publish(self, batch: list[Message]) -> list[JobRef]:
         """Publish a batch in one round trip; returns when the queue has accepted it."""
         if self.chains.publish or self.listeners.functions:
-            return self._publish_watched(batch)
+            return self._publish_watched(batch, self.chains.publish)
         jobs, run = self._jobs(batch), CURRENT.get(None)
         # A handler's time limit must not strike while a command is half written.
         with _UNLIMITED if run is None or run.shield is None else run.shield:
@@ -62,12 +62,41 @@ class Sender:
     async def apublish(self, batch: list[Message]) -> list[JobRef]:
         """Like `publish`, while the event loop goes on."""
         if self.chains.publish or self.listeners.functions:
-            return await self._apublish_watched(batch)
+            return await self._apublish_watched(batch, self.chains.publish)
         jobs = self._jobs(batch)
         return await self._connections().call(lambda adapter: put(adapter, jobs)) if jobs else []
 
-    async def _apublish_watched(self, batch: list[Message]) -> list[JobRef]:
-        with Outbound(self.chains.publish, batch) as outbound:
+    def prepare(self, message: Message, check: Callable[[NewJob], None]) -> tuple[Message, JobRef]:
+        """Let middleware and checks see a message that is published later, by `forward`.
+
+        Returns it as they leave it. `check` may refuse the job that it asks for.
+        """
+        with Outbound(self.chains.publish, [message]) as outbound:
+            job = self.job_of(outbound.messages[0])
+            check(job)
+            outbound.results = [JobRef(job.id, job.queue)]
+        return outbound.messages[0], JobRef(job.id, job.queue)
+
+    def connections(self) -> Connections:
+        """Return the ways to the queue."""
+        return self._connections()
+
+    def job_of(self, message: Message) -> NewJob:
+        """Return the job that a message asks for here and now."""
+        return self._jobs([message])[0]
+
+    def forward(self, batch: list[Message]) -> list[JobRef]:
+        """Publish messages that their middleware has seen, in `prepare`."""
+        return self._publish_watched(batch, ())
+
+    async def aforward(self, batch: list[Message]) -> list[JobRef]:
+        """Like `forward`, while the event loop goes on."""
+        return await self._apublish_watched(batch, ())
+
+    async def _apublish_watched(
+        self, batch: list[Message], chain: Sequence[Middleware]
+    ) -> list[JobRef]:
+        with Outbound(chain, batch) as outbound:
             jobs = self._jobs(outbound.messages)
             if not jobs:
                 return []
@@ -80,9 +109,9 @@ class Sender:
             outbound.results = found
         return found
 
-    def _publish_watched(self, batch: list[Message]) -> list[JobRef]:
+    def _publish_watched(self, batch: list[Message], chain: Sequence[Middleware]) -> list[JobRef]:
         run = CURRENT.get(None)
-        with Outbound(self.chains.publish, batch) as outbound:
+        with Outbound(chain, batch) as outbound:
             jobs = self._jobs(outbound.messages)
             if not jobs:
                 return []
