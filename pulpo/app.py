@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar, Unpack, overload
+from typing import TYPE_CHECKING, ParamSpec, TypeVar, Unpack, overload
 
 from pulpo.adapter import Engine
 from pulpo.choosing import Choice
 from pulpo.clock import Clock, SystemClock
 from pulpo.codec import Codec
+from pulpo.committing import OnCommit
 from pulpo.configuration import find_settings
 from pulpo.errors import WrongTypeError
 from pulpo.events import check_event
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
     from pulpo.embedded import EmbeddedWorker, WorkerLimits
     from pulpo.function import JobFunction
+    from pulpo.worker.attendants import Attendant
     from pulpo.worker.settings import WorkerParts
 
 __all__ = ["Pulpo"]
@@ -61,6 +63,8 @@ class Pulpo:
         self._registry = Registry()
         self._choice = Choice(self._clock)
         self._sender = Sender(self._registry, self._clock, self._choice.connections)
+        self.sender, self.on_commit = self._sender, OnCommit(self._sender)
+        self.attendants: list[Attendant] = []  # they run beside each worker of this app
         if not decide_later:
             self._choice.change(url)
 
@@ -199,32 +203,6 @@ class Pulpo:
         """Like `publish_many`; the event loop goes on meanwhile."""
         return await self._sender.apublish(check_messages(messages))
 
-    @overload
-    def on_commit(self, job: JobFunction[P, R], /, *args: P.args, **kwargs: P.kwargs) -> JobRef: ...
-
-    @overload
-    def on_commit(self, message: Message, /) -> JobRef: ...
-
-    @overload
-    def on_commit(
-        self, session: object, job: JobFunction[P, R], /, *args: P.args, **kwargs: P.kwargs
-    ) -> JobRef: ...
-
-    @overload
-    def on_commit(self, session: object, message: Message, /) -> JobRef: ...
-
-    # Any: each form says what it takes.
-    def on_commit(self, /, *call: Any, **arguments: Any) -> JobRef:
-        """Publish once a transaction is committed; never, where it is rolled back.
-
-        `session` is SQLAlchemy's, or the alias of a Django database; without one it is Django's
-        default database. Everything about the call is checked at once. What `publish` raises after
-        the commit comes out of the commit: then the transaction stands, and the job is not queued.
-        """
-        from pulpo.committing import on_commit  # noqa: PLC0415  # who has no transactions
-
-        return on_commit(self._sender, call, arguments)
-
     def run_worker(self, *, burst: bool = False, **limits: Unpack[WorkerLimits]) -> bool:
         """Run the jobs of this app until interrupted; the caller waits.
 
@@ -251,7 +229,8 @@ class Pulpo:
         from pulpo.worker.settings import WorkerParts  # noqa: PLC0415
 
         found = (self.engine, self._registry, self.codec, self.shown_url)
-        return WorkerParts(*found, chain=self._sender.chains.run, listeners=self._sender.listeners)
+        chain, listeners = self._sender.chains.run, self._sender.listeners
+        return WorkerParts(*found, chain, listeners, tuple(self.attendants))
 
     def close(self) -> None:
         """Close the connections of all threads; call it when none of them is publishing.

@@ -25,8 +25,8 @@ __all__ = [
     "acheck_kept",
     "apublish_kept",
     "check_kept",
-    "dated",
     "keep",
+    "keep_for_long",
     "kept_message",
     "publish_kept",
 ]
@@ -45,23 +45,30 @@ class Kept:
     data: bytes
 
 
-def keep(
-    sender: Sender, message: Message, *, at_most: int | None = None, asks_queue: bool = True
-) -> Kept:
+def keep(sender: Sender, message: Message, *, asks_queue: bool = True) -> Kept:
     """Check a message as publishing does, and keep it; raises what publishing would raise.
 
-    The job may have `at_most` bytes, without it as many as the queue takes. For that the queue may
-    be connected to, unless `asks_queue` is false, which leaves it to `check_kept`.
+    To learn the largest job that the queue takes it may be connected to, unless `asks_queue` is
+    false, which leaves that to `check_kept`.
     """
 
     def check(job: NewJob) -> None:
-        if at_most is not None:
-            check_bytes(job, at_most)
-        elif asks_queue:
+        if asks_queue:
             check_size(sender.connections().adapter(), job)
 
     prepared, ref = sender.prepare(message, check)
     return Kept(type=message.type, ref=ref, data=_as_bytes(prepared, sender.codec))
+
+
+def keep_for_long(sender: Sender, message: Message, *, most_bytes: int) -> Kept:
+    """Like `keep`, for a message that may be published much later; never asks the queue.
+
+    Its delay and its end count from now: however late it is published, it runs when it was meant
+    to. The job may have `most_bytes`.
+    """
+    prepared, ref = sender.prepare(message, lambda job: check_bytes(job, most_bytes))
+    data = _as_bytes(_dated(prepared, sender.now()), sender.codec)
+    return Kept(type=message.type, ref=ref, data=data)
 
 
 def check_kept(sender: Sender, kept: Kept) -> None:
@@ -110,11 +117,8 @@ def _as_bytes(message: Message, codec: Codec) -> bytes:
     return codec.encode({"type": _TYPE, "id": message.id, "said": said}, message.body)
 
 
-def dated(message: Message, now: float) -> Message:
-    """Return the message with its delay and its end as moments, counted from `now`.
-
-    `now` is seconds since the epoch. However late it is published, it runs when it was meant to.
-    """
+def _dated(message: Message, now: float) -> Message:
+    """Return the message with its delay and its end as moments, counted from second `now`."""
     at, expires = message.at, message.expires
     if message.delay is not None:
         at = _moment(now + seconds(message.delay, "delay"), "delay")

@@ -22,6 +22,7 @@ from pulpo.duration import Duration, seconds
 from pulpo.errors import WrongTypeError
 from pulpo.identity import check_queue
 from pulpo.options import check_known
+from pulpo.worker.attendants import attend, dismiss
 from pulpo.worker.chores import LAST_CHORES, Chores
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
@@ -157,9 +158,11 @@ class EmbeddedWorker:
         chores = Chores.of(parts, settings, worker, self._tally, clock, supervisor=os.getpid())
         if settings.side:
             chores.start()
+        attending = attend(parts.attendants, burst=settings.burst)
         try:
             self._run(worker)
         finally:
+            dismiss(attending)
             chores.stop(LAST_CHORES)
 
     def _run(self, worker: Worker) -> None:

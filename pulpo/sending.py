@@ -77,6 +77,10 @@ class Sender:
             outbound.results = [JobRef(job.id, job.queue)]
         return outbound.messages[0], JobRef(job.id, job.queue)
 
+    def now(self) -> float:
+        """Return the second since the epoch."""
+        return self._clock.wall()
+
     def connections(self) -> Connections:
         """Return the ways to the queue."""
         return self._connections()

@@ -42,6 +42,7 @@ _VERBS = {
     "join": ("pulpo.cli.servers", "join", "Let a server take part in the queue."),
     "drain": ("pulpo.cli.servers", "drain", "Empty a server and take it out of the queue."),
     "relay": ("pulpo.cli.relay", "relay_jobs", "Hand over what a spool has kept."),
+    "outbox": ("pulpo.cli.outbox", "outbox", "Relay the jobs in an application's outbox."),
     "doctor": ("pulpo.cli.doctor", "doctor", "Check that the queue keeps its promise."),
     "config": ("pulpo.cli.config", "config", "Show the settings, and where each comes from."),
     "completion": ("pulpo.cli.completion", "completion", "Complete commands in a shell."),

@@ -13,12 +13,14 @@ import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
 
 from pulpo.adapter import QueueAdapter
-from pulpo.clock import SystemClock
+from pulpo.clock import Clock, SystemClock
 from pulpo.errors import LoadError, QueueError, QueueUnavailableError
 from pulpo.job import Job
 from pulpo.system import SharedMoment, die_with_parent
+from pulpo.worker.attendants import attend, dismiss
 from pulpo.worker.banner import describe
 from pulpo.worker.chores import LAST_CHORES, Chores
 from pulpo.worker.groups import GroupRow
@@ -86,10 +88,7 @@ def _work(
         reporter.tell(load_error=_shown(error), exit_code=error.exit_code)
         return 0
     log_format(settings.log_format, verbose=settings.verbose)
-
-    def beat() -> None:
-        reporter.beat(clock.monotonic())
-
+    beat = partial(_beat, reporter, clock)
     adapter = parts.engine.adapter(beat=beat)
     observed = Observed(parts, settings, clock)
     worker = Worker(
@@ -109,6 +108,7 @@ def _work(
     reporter.tell(ready=describe(parts, settings))
     chores.start()
     observed.begin(worker, reporter)
+    attending = attend(parts.attendants, burst=settings.burst, beat=beat)
     try:
         left = worker.run()
     except QueueUnavailableError as error:
@@ -116,12 +116,17 @@ def _work(
         reporter.tell(load_error=f"pulpo: {error}", exit_code=OUT_OF_REACH, final=True)
         return 0
     # Only now: after any other error the descriptors may be somebody else's, and nothing is closed.
+    dismiss(attending)
     chores.stop(LAST_CHORES)
     observed.end()
     parts.listeners.flush(_LISTENING)
     # An exit code of 0 alone says nothing: a handler may call os._exit(0).
     reporter.tell(done=True, retired=worker.retired, **reporter.facts())
     return _end(adapter, left)
+
+
+def _beat(reporter: Reporter, clock: Clock) -> None:
+    reporter.beat(clock.monotonic())
 
 
 def _shown(error: LoadError) -> str:

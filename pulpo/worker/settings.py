@@ -11,6 +11,7 @@ from pulpo.errors import UsageError, WrongTypeError
 from pulpo.listeners import Listeners
 from pulpo.middleware import Middleware
 from pulpo.registry import Registry
+from pulpo.worker.attendants import Attendant
 
 __all__ = ["WorkerParts", "WorkerSettings"]
 
@@ -59,7 +60,8 @@ class WorkerSettings:
 class WorkerParts:
     """What a worker process works with, made anew in each process after its start.
 
-    `shown_url` is the queue's URL without secrets, `chain` the middleware around each run.
+    `shown_url` is the queue's URL without secrets, `chain` the middleware around each run,
+    `attendants` are those who run beside the loop.
     """
 
     engine: Engine
@@ -68,3 +70,4 @@ class WorkerParts:
     shown_url: str
     chain: Sequence[Middleware] = ()
     listeners: Listeners = field(default_factory=Listeners)
+    attendants: Sequence[Attendant] = ()

@@ -100,10 +100,14 @@ def test_nothing_is_published_when_the_session_is_closed(
 
 def test_nothing_is_published_when_the_block_raises(app: pulpo.Pulpo, engine: Engine) -> None:
     job = app.job(welcome)
-    with pytest.raises(LookupError), Session(engine) as session, session.begin():
-        app.on_commit(session, job, 7)
-        raise LookupError
 
+    def fail() -> None:
+        with Session(engine) as session, session.begin():
+            app.on_commit(session, job, 7)
+            raise LookupError
+
+    with pytest.raises(LookupError):
+        fail()
     assert bodies(app) == []
 
 
@@ -140,9 +144,9 @@ def test_a_savepoint_takes_its_jobs_with_it(app: pulpo.Pulpo, session: Session) 
     app.on_commit(session, job, 1)
     with session.begin_nested():
         app.on_commit(session, job, 2)
-        with pytest.raises(LookupError), session.begin_nested():
+        with session.begin_nested() as savepoint:
             app.on_commit(session, job, 3)
-            raise LookupError
+            savepoint.rollback()
         with session.begin_nested():
             app.on_commit(session, job, 4)
     doomed = session.begin_nested()
@@ -296,10 +300,14 @@ def test_a_block_that_commits_raises_it_too(
 
     monkeypatch.setattr(adapter, "put", refuse)
     job = app.job(welcome)
-    with pytest.raises(pulpo.QueueFullError), Session(engine) as session, session.begin():
-        add_person(session)
-        app.on_commit(session, job, 7)
 
+    def buy() -> None:
+        with Session(engine) as session, session.begin():
+            add_person(session)
+            app.on_commit(session, job, 7)
+
+    with pytest.raises(pulpo.QueueFullError):
+        buy()
     assert persons(engine) == 1
 
 
@@ -375,7 +383,9 @@ def test_jobs_of_two_apps_each_go_to_their_queue(session: Session) -> None:
         assert (bodies(one), bodies(two)) == ([1], [2])
 
 
-def test_signed_jobs_are_published_signed(session: Session, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_signed_jobs_are_published_signed(
+    session: Session, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("PULPO_SIGNING_KEYS", "secret")
     with pulpo.Pulpo("memory://") as app:
         app.on_commit(session, app.job(welcome), 7)
