@@ -33,24 +33,27 @@ class Waiting:
     refused: int
 
 
-class Flight(Protocol):
-    """Some rows that one relay works on; where it is possible, no other gets them meanwhile.
+class Flight:
+    """Some rows that one relay works on, and what it says of them; one thread owns it.
 
-    They go and are put aside in the database by the end of the flight, all of it or nothing.
+    What is said is written to the database at the end of the flight, all of it or nothing.
     """
 
-    @property
-    def rows(self) -> Sequence[Row]:
-        """The oldest rows that nobody else works on, in order."""
-        ...
+    def __init__(self, rows: Sequence[Row]) -> None:
+        #: The oldest rows that nobody else works on, in order.
+        self.rows = rows
+        #: The numbers of the rows whose jobs are in the queue.
+        self.gone: list[int] = []
+        #: Why no queue will ever take a row, by its number.
+        self.refused: dict[int, str] = {}
 
     def remove(self, numbers: Sequence[int]) -> None:
         """Remove rows: their jobs are in the queue."""
-        ...
+        self.gone.extend(numbers)
 
     def put_aside(self, number: int, reason: str) -> None:
         """Keep a row that no queue will ever take, and why, for a person to look at."""
-        ...
+        self.refused[number] = reason
 
 
 class Rows(Protocol):

@@ -46,7 +46,7 @@ from pulpo.app import Pulpo
 from pulpo.committing import message_of
 from pulpo.contrib.outbox.attending import Relay
 from pulpo.contrib.outbox.locking import only_relay
-from pulpo.contrib.outbox.rows import MOST_BYTES, Row, Waiting
+from pulpo.contrib.outbox.rows import MOST_BYTES, Flight, Row, Waiting
 from pulpo.deferring import keep_for_long
 from pulpo.errors import WrongTypeError
 from pulpo.message import Message
@@ -160,7 +160,7 @@ def _table(name: str, metadata: MetaData) -> Table:
         metadata,
         # SQLite counts only what is declared as INTEGER.
         Column("number", BigInteger().with_variant(Integer, "sqlite"), primary_key=True),
-        Column("id", String(36), nullable=False),
+        Column("id", String(64), nullable=False),
         Column("type", String(200), nullable=False),
         Column("message", LargeBinary, nullable=False),
         Column("added_at", DateTime(timezone=True), nullable=False),
@@ -176,25 +176,32 @@ class _Rows:
         self._table = table
 
     @contextmanager
-    def flight(self, limit: int) -> Iterator[_Flight]:
+    def flight(self, limit: int) -> Iterator[Flight]:
         table = self._table
         wanted = select(table.c.number, table.c.message).where(table.c.refused.is_(None))
         wanted = wanted.order_by(table.c.number).limit(limit)
         if self._engine.dialect.name in _SKIPS_LOCKED:
             with self._engine.begin() as connection:
                 locked = wanted.with_for_update(skip_locked=True)
-                flight = _Flight(table, _rows(connection, locked))
+                flight = Flight(_rows(connection, locked))
                 yield flight
-                flight.write(connection)
+                self._write(connection, flight)
             return
         with only_relay(self._file()) as is_free:
             # No transaction is open while the queue is spoken to: it would keep all others waiting.
             with self._engine.connect() as connection:
-                flight = _Flight(table, _rows(connection, wanted) if is_free else [])
+                flight = Flight(_rows(connection, wanted) if is_free else [])
             yield flight
-            if flight.has_news:
+            if flight.gone or flight.refused:
                 with self._engine.begin() as connection:
-                    flight.write(connection)
+                    self._write(connection, flight)
+
+    def _write(self, connection: Connection, flight: Flight) -> None:
+        number = self._table.c.number
+        if flight.gone:
+            connection.execute(delete(self._table).where(number.in_(flight.gone)))
+        for place, reason in flight.refused.items():
+            connection.execute(update(self._table).where(number == place).values(refused=reason))
 
     def _file(self) -> Path | None:
         name = self._engine.url.database
@@ -229,30 +236,3 @@ class _Rows:
 
 def _rows(connection: Connection, wanted: Any) -> list[Row]:  # Any: a select of some columns
     return [Row(number, bytes(data)) for number, data in connection.execute(wanted)]
-
-
-class _Flight:
-    """Rows, and what is to be written of them at the end."""
-
-    def __init__(self, table: Table, rows: Sequence[Row]) -> None:
-        self.rows = rows
-        self._table = table
-        self._gone: list[int] = []
-        self._aside: dict[int, str] = {}
-
-    @property
-    def has_news(self) -> bool:
-        return bool(self._gone or self._aside)
-
-    def remove(self, numbers: Sequence[int]) -> None:
-        self._gone.extend(numbers)
-
-    def put_aside(self, number: int, reason: str) -> None:
-        self._aside[number] = reason
-
-    def write(self, connection: Connection) -> None:
-        table = self._table
-        if self._gone:
-            connection.execute(delete(table).where(table.c.number.in_(self._gone)))
-        for number, reason in self._aside.items():
-            connection.execute(update(table).where(table.c.number == number).values(refused=reason))

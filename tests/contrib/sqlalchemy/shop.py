@@ -17,6 +17,7 @@ from sqlalchemy.orm import Session
 
 import pulpo
 from pulpo.contrib.outbox import sqlalchemy as outboxes
+from pulpo.contrib.outbox.rows import Flight
 from pulpo.contrib.outbox.sqlalchemy import Outbox
 
 engine = create_engine(os.environ["SHOP"])
@@ -31,17 +32,17 @@ def _die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-_write = outboxes._Flight.write
-_remove = outboxes._Flight.remove
+_write = outboxes._Rows._write
+_remove = Flight.remove
 
 
-def _late(flight: Any, connection: Connection) -> None:
-    _write(flight, connection)
-    if flight._gone and _deadly():
+def _late(rows: Any, connection: Connection, flight: Flight) -> None:
+    _write(rows, connection, flight)
+    if flight.gone and _deadly():
         _die()
 
 
-def _between(flight: Any, numbers: Sequence[int]) -> None:
+def _between(flight: Flight, numbers: Sequence[int]) -> None:
     if _deadly():
         _die()
     _remove(flight, numbers)
@@ -68,9 +69,9 @@ match os.environ.get("DIE"):
 
         outboxes._rows = _rows
     case "between":
-        outboxes._Flight.remove = _between  # type: ignore[method-assign]
+        Flight.remove = _between  # type: ignore[method-assign]
     case "after":
-        outboxes._Flight.write = _late  # type: ignore[method-assign]
+        outboxes._Rows._write = _late  # type: ignore[method-assign]
 
 
 def sell(first: int, last: int) -> None:
