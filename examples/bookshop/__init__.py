@@ -1,0 +1,1 @@
+"""A bookshop on Django."""
