@@ -14,7 +14,7 @@ from pulpo.adapter import no_beat
 __all__ = ["Attendance", "Attendant", "attend", "dismiss"]
 
 # So long the end of a worker waits for each of them, and between two beats before it, in seconds.
-_PATIENCE, _LOOK = 2.0, 0.5
+_PATIENCE, _LOOK = 1.0, 0.5
 
 
 class Attendance(Protocol):

@@ -227,3 +227,15 @@ def middleware_and_listeners() -> None:
     pulpo.around("run", welcome)  # E
     pulpo.on("buried", 7)  # E
     pulpo.around("publish", lambda message: None)  # E
+
+
+def after_commits(session: object) -> None:
+    assert_type(pulpo.on_commit(session, welcome, 7), pulpo.JobRef)
+    assert_type(pulpo.on_commit(welcome, 7), pulpo.JobRef)
+    pulpo.on_commit("shop", welcome, user_id=7)
+    pulpo.on_commit(welcome.message(7))
+    pulpo.on_commit(session, pulpo.Message(type="mail"))
+    pulpo.on_commit(session, welcome, "seven")  # E
+    pulpo.on_commit(session, welcome)  # E
+    pulpo.on_commit(session)  # E
+    pulpo.on_commit(session, welcome.message(7), 8)  # E

@@ -1,4 +1,7 @@
-"""A command of pulpo's, run by manage.py with the project's settings and code."""
+"""A command of pulpo's for one project: manage.py finds the settings, and hands over the process.
+
+It becomes `python -m pulpo`: no connection of its own is left in it when a worker forks.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from django.conf import settings
-from django.db import connections
 
 from pulpo import default_app
 
@@ -23,23 +25,22 @@ _ALONE = ("--traceback", "--no-color", "--force-color", "--skip-checks")
 
 
 def run_here(command: Any, verb: str, words: Sequence[str]) -> NoReturn:  # Any: one of Django's
-    """Check the project, run a verb of `pulpo` for it, and end the process."""
+    """Check the project, then let this process be the verb of `pulpo` for it."""
     left = list(_own(words))
-    # Processes of a worker that are started anew find the project as this one did.
-    found = [os.environ.get("PYTHONPATH", ""), str(Path(sys.path[0] or ".").absolute())]
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, found))
-    if "--help" not in left and "-h" not in left:
+    is_asked_for_help = bool({"-h", "--help"} & set(left)) or (verb == "outbox" and not left)
+    if not is_asked_for_help:
         command.check()
-        if verb == "worker" and not {"-q", "--queue"} & set(left):
+        if verb == "worker" and not any(word.startswith(("-q", "--queue")) for word in left):
             left += [word for queue in _queues() for word in ("-q", queue)]
-    # The processes of a worker are forked: none may have the connections of this one.
-    connections.close_all()
-    # Of pulpo's commands none is below this one, but the command line is above it.
-    cli = import_module("pulpo.cli")
-    # What is loaded stands behind the words that say what to do.
+    # The module stands behind the words that say what to do.
     last = 1 if verb == "outbox" else 0
-    is_bare = verb == "outbox" and not left
-    sys.exit(cli.run([verb] if is_bare else [verb, *left[:last], _MODULE, *left[last:]]))
+    module = [] if is_asked_for_help else [_MODULE]
+    found = [os.environ.get("PYTHONPATH", ""), str(Path(sys.path[0] or ".").absolute())]
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, found))}
+    sys.stdout.flush()
+    sys.stderr.flush()
+    said = [sys.executable, "-m", "pulpo", verb, *left[:last], *module, *left[last:]]
+    os.execve(sys.executable, said, environ)
 
 
 def _own(words: Sequence[str]) -> Iterator[str]:

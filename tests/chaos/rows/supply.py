@@ -28,7 +28,13 @@ PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["
 # What only an extra brings, and the one place where it is needed: a package or a module.
 _OF_EXTRAS = {
     "contract": {"pytest"},
+    "committing/django.py": {"django"},
+    "committing/sqlalchemy.py": {"sqlalchemy"},
+    "contrib/django": {"asgiref", "django"},
+    "contrib/flask.py": {"flask"},
     "contrib/otel.py": {"opentelemetry"},
+    "contrib/outbox/django": {"asgiref", "django"},
+    "contrib/outbox/sqlalchemy.py": {"sqlalchemy"},
     "contrib/sentry.py": {"sentry_sdk"},
     "dashboard": {"jinja2", "markupsafe", "starlette", "uvicorn"},
     "worker/metrics.py": {"prometheus_client"},
@@ -48,7 +54,8 @@ sys.addaudithook(note)
 import pulpo
 count = 0
 for module in pkgutil.walk_packages(pulpo.__path__, "pulpo."):
-    if not module.name.startswith(("pulpo.contract", "pulpo.contrib", "pulpo.__main__")):
+    needs_more = ("pulpo.contract", "pulpo.contrib", "pulpo.committing.", "pulpo.__main__")
+    if not module.name.startswith(needs_more):
         importlib.import_module(module.name)
         count += 1
 for name in pulpo.__all__:
@@ -140,7 +147,8 @@ def _imports_what_it_declares(trial: Trial) -> None:
     used: set[str] = set()
     for path in sorted((ROOT / "pulpo").rglob("*.py")):
         place = path.relative_to(ROOT / "pulpo")
-        allowed = declared.union(*(_OF_EXTRAS.get(key, ()) for key in (place.parts[0], str(place))))
+        keys = (str(place), *map(str, place.parents))
+        allowed = declared.union(*(_OF_EXTRAS.get(key, ()) for key in keys))
         found = set(_foreign(path))
         trial.must(found <= allowed, f"{path.name} imports what is declared: {found - allowed}")
         used |= found

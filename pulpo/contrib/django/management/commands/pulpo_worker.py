@@ -26,5 +26,5 @@ class Command(BaseCommand):
         parser.add_argument("options", nargs="*")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        """Run a worker; ends the process with its exit code."""
+        """Run a worker, which this process becomes."""
         run_here(self, "worker", options["options"])
