@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -14,6 +15,8 @@ from types import TracebackType
 from .blocks import RUN, Block, Command, commands, missing
 
 _END = "---the-end-of-one-command---"
+# What a reader has in the environment, where a page says so in a comment.
+_NEEDS = re.compile(r"<!-- needs: ([A-Z_]+)=(\S+) -->")
 
 # The reader's Python: code comes in as JSON lines, what became of it goes out as JSON lines.
 _PYTHON = """
@@ -47,6 +50,7 @@ class Reader:
         }
         self._env["PATH"] = f"{Path(sys.executable).parent}:{os.environ['PATH']}"
         self._env["HOME"] = self._env["XDG_STATE_HOME"] = str(self._folder)
+        self._env.update(_NEEDS.findall(page.read_text(encoding="utf-8")))
         self._shell = self._start(["bash", "--noprofile", "--norc"])
         self._python: subprocess.Popen[str] | None = None
 
