@@ -17,19 +17,9 @@ import pytest
 from sqlalchemy import MetaData, create_engine, func, select
 
 from pulpo.contrib.outbox.sqlalchemy import _table
-from tests.lab.postgresql import PostgreSQL, find_postgresql
 
 ROOT = Path(__file__).parents[3]
 SHOP = "tests.contrib.sqlalchemy.shop"
-
-
-@pytest.fixture(scope="module")
-def postgresql() -> Iterator[PostgreSQL]:
-    if find_postgresql() is None:
-        reason = "PostgreSQL is not installed"
-        pytest.fail(f"{reason}, and CI is set") if os.environ.get("CI") else pytest.skip(reason)
-    with PostgreSQL() as server:
-        yield server
 
 
 class Place:
@@ -38,7 +28,6 @@ class Place:
     def __init__(self, database: str, folder: Path) -> None:
         self.database = create_engine(database)
         self.table = _table("pulpo_outbox", MetaData())
-        self.table.drop(self.database, checkfirst=True)
         self.table.create(self.database)
         self.turn = folder / "turn"
         self.environ = {
@@ -81,13 +70,9 @@ class Place:
             return connection.execute(select(func.count()).select_from(self.table)).scalar_one()
 
 
-@pytest.fixture(params=["sqlite", "postgresql"])
-def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Place]:
-    url = f"sqlite:///{tmp_path}/shop.db"
-    if request.param == "postgresql":
-        server = request.getfixturevalue("postgresql")
-        url = server.url.replace("postgresql://", "postgresql+psycopg://")
-    found = Place(url, tmp_path)
+@pytest.fixture
+def place(database: str, tmp_path: Path) -> Iterator[Place]:
+    found = Place(database, tmp_path)
     yield found
     found.database.dispose()
 

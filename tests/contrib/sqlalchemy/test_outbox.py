@@ -6,11 +6,10 @@ import asyncio
 import logging
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import MetaData, create_engine, select
+from sqlalchemy import MetaData, select
 from sqlalchemy.engine import Engine
 from sqlalchemy.ext.asyncio import AsyncSession, create_async_engine
 from sqlalchemy.orm import Session
@@ -19,7 +18,6 @@ import pulpo
 from pulpo.clock import ManualClock
 from pulpo.codec import Codec
 from pulpo.contrib.outbox import Relayed
-from pulpo.contrib.outbox.locking import only_relay
 from pulpo.contrib.outbox.sqlalchemy import Outbox
 from pulpo.job import JobState
 from tests.lab.processes import until
@@ -65,13 +63,6 @@ class Shop:
             return list(
                 connection.execute(select(self.outbox.table).order_by(self.outbox.table.c.number))
             )
-
-
-@pytest.fixture
-def engine(tmp_path: Path) -> Iterator[Engine]:
-    made = create_engine(f"sqlite:///{tmp_path}/shop.db")
-    yield made
-    made.dispose()
 
 
 @pytest.fixture
@@ -136,12 +127,9 @@ def test_a_connection_will_do(shop: Shop) -> None:
     assert shop.queued() == [(ref.id, [1])]
 
 
-def test_an_async_session_adds_a_row(tmp_path: Path) -> None:
-    engine = create_engine(f"sqlite:///{tmp_path}/async.db")
-    shop = Shop(engine, ManualClock(START.timestamp()))
-
+def test_an_async_session_adds_a_row(shop: Shop, database: str) -> None:
     async def main() -> pulpo.JobRef:
-        other = create_async_engine(f"sqlite+aiosqlite:///{tmp_path}/async.db")
+        other = create_async_engine(database.replace("sqlite:", "sqlite+aiosqlite:"))
         async with AsyncSession(other) as session, session.begin():
             ref = await shop.outbox.apublish(session, shop.job, 7)
         await other.dispose()
@@ -151,7 +139,6 @@ def test_an_async_session_adds_a_row(tmp_path: Path) -> None:
     shop.relay()
 
     assert shop.queued() == [(ref.id, {"user_id": 7})]
-    engine.dispose()
 
 
 def test_a_wrong_call_fails_at_the_call_and_adds_no_row(shop: Shop) -> None:
@@ -320,10 +307,10 @@ def test_a_row_that_nobody_with_a_key_has_written_is_put_aside(
     assert [row.refused.partition(":")[0] for row in shop.rows()] == ["SignatureError"] * 2
 
 
-def test_two_relays_do_not_work_on_one_file_at_a_time(shop: Shop, tmp_path: Path) -> None:
+def test_rows_that_another_relay_works_on_are_left_to_it(shop: Shop) -> None:
     shop.add(1)
-    with only_relay(tmp_path / "shop.db") as is_free:
-        assert is_free
+    with shop.outbox.relay.open_rows().flight(10) as flight:
+        assert len(flight.rows) == 1
         assert shop.relay() == Relayed()
     assert len(shop.rows()) == 1
 
