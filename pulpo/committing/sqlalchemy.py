@@ -62,7 +62,7 @@ class _Waiting:
 
     def __init__(self, session: Session) -> None:
         self._messages: list[tuple[SessionTransaction, Sender, Kept]] = []
-        self._unsized: list[tuple[Sender, Kept]] = []
+        self._unsized: list[Kept] = []
         self._committed: SessionTransaction | None = None
         event.listen(session, "before_commit", self._check_sizes)
         event.listen(session, "after_commit", self._note_commit)
@@ -72,11 +72,12 @@ class _Waiting:
         """Keep a message for the innermost transaction."""
         self._messages.append((_innermost(session) or session.begin(), sender, kept))
         if not sized:
-            self._unsized.append((sender, kept))
+            self._unsized.append(kept)
 
     def _check_sizes(self, _: Session) -> None:
         unsized, self._unsized = self._unsized, []
-        for sender, kept in unsized:
+        alive = [(sender, kept) for _, sender, kept in self._messages if kept in unsized]
+        for sender, kept in alive:
             if in_greenlet():
                 await_only(acheck_kept(sender, kept))
             else:

@@ -12,7 +12,7 @@ import logging
 import os
 import threading
 import weakref
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import asdict, dataclass, field, fields, replace
 
 from pulpo.adapter import Engine
 from pulpo.errors import QueueError
@@ -92,7 +92,11 @@ class Stories:
         """Return the story of a task; raises `QueueError` where the store is out of reach."""
         store = self._store()
         fact = None if store is None else store.read(_SPACE, [id])[0]
-        return None if fact is None else Story(**json.loads(fact.value))
+        if fact is None:
+            return None
+        known = {field.name for field in fields(Story)}  # a newer pulpo may say more
+        said = json.loads(fact.value)
+        return Story(**{name: value for name, value in said.items() if name in known})
 
     def read_or_none(self, id: str) -> Story | None:
         """Like `read`; None where the store is out of reach."""

@@ -86,6 +86,12 @@ class RelayThread:
             self._thread.join(patience)
 
     def _serve(self) -> None:
+        try:
+            self._relay_until_the_end()
+        finally:
+            self._caught_up.set()
+
+    def _relay_until_the_end(self) -> None:
         rows = self._relay.open_rows()
         pause = 0.0
         while not self._ending.wait(pause):
@@ -118,5 +124,6 @@ class RelayThread:
     def _complain(self, error: Exception) -> None:
         # Once for each outage: the pauses between tries stay short.
         told = logger.debug if self._errors else logger.warning
-        told("outbox %s: %s: %s", self._relay.name, type(error).__name__, error)
+        line = next(iter(str(error).splitlines()), "")  # some drivers add the statement
+        told("outbox %s: %s: %s", self._relay.name, type(error).__name__, line)
         self._errors = min(self._errors + 1, 10)

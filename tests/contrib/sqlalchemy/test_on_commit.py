@@ -362,6 +362,9 @@ def test_an_async_session_publishes_without_blocking_its_loop(
             with pytest.raises(pulpo.JobTooBigError):
                 await session.commit()
             await session.rollback()
+            async with session.begin_nested() as savepoint:
+                app.on_commit(session, job, "x" * 20_000_000)  # type: ignore[arg-type]
+                await savepoint.rollback()
             await session.commit()
         await engine.dispose()
 
