@@ -22,15 +22,7 @@ from pulpo.message import Message, check_moment
 from pulpo.registry import JobType
 from pulpo.retry import spoken_backoff
 
-__all__ = [
-    "JobRef",
-    "Publisher",
-    "check_bytes",
-    "check_messages",
-    "check_size",
-    "new_job",
-    "put",
-]
+__all__ = ["JobRef", "Publisher", "check_messages", "new_job", "put"]
 
 _LAST_MOMENT = 253_402_300_799.0  # the last second that a `datetime` can show
 _LONGEST_DELAY = 2.0**32 - 1  # as for `Message.delay`

@@ -29,6 +29,8 @@ from pulpo.contrib.django.framework import (
 from pulpo.job import JobState
 from tests.contrib.django.shop import tasks
 from tests.contrib.django.shop.models import Person
+from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.processes import until
 
 if django.VERSION >= (6,):
     from django.tasks import default_task_backend, task_backends
@@ -371,6 +373,26 @@ def test_a_task_that_kills_its_worker_is_not_lost() -> None:
     assert default_task_backend.get_result(result.id).status == "RUNNING"
     adapter.close()
     assert default_task_backend.get_result(result.id).status == "READY"
+
+
+def test_tasks_run_on_beanstalkd_too(beanstalkd: Beanstalkd) -> None:
+    pulpo.configure(url=beanstalkd.url)
+    for priority in (-5, 5):
+        tasks.greet.using(priority=priority).enqueue(f"priority {priority}")
+    result = tasks.attempt.using(queue_name="mail").enqueue(2)
+    later = tasks.greet.using(run_after=timezone.now() + timedelta(hours=1)).enqueue("later")
+    connection.close()
+    # A retry is a second away there: no burst waits for it.
+    with pulpo.start_worker(threads=1, queues=["mail"], side=False):
+        until(lambda: not states(result.id), "the second attempt")
+
+    assert tasks.DONE == ["priority 5", "priority -5"]
+    assert states(later.id) == [JobState.DELAYED]
+
+
+def states(result_id: str) -> list[JobState]:
+    with closing(pulpo.default_app().engine.admin()) as admin:
+        return [job.state for job in admin.peek([result_id]) if job is not None]
 
 
 def test_a_plain_job_runs_beside_tasks() -> None:
