@@ -140,7 +140,7 @@ class QueueAdmin(Protocol):
     def list(
         self, queue: str | None = None, state: JobState | None = None, *, limit: int = 100
     ) -> Sequence[ListedJob]:
-        """Return jobs, in the order in which they would run."""
+        """Return jobs, in the order in which they would run; of buried ones it is any order."""
         ...
 
     def peek(self, ids: Sequence[JobId]) -> Sequence[ListedJob | None]:

@@ -16,14 +16,14 @@ from pulpo.job import Act, Change, JobState, ListedJob, NewJob, Page, Sighting
 from pulpo.job_filter import JobFilter
 from pulpo.view import show
 
-__all__ = ["Order", "Survey", "Tally", "carry_out", "matching", "survey"]
+__all__ = ["Order", "Survey", "Tally", "acted_on", "carry_out", "matching", "survey"]
 
 # How many jobs are changed in one round trip or transaction; fewer where their bodies travel.
 _BATCH, _BATCH_WITH_BODIES = 1_000, 250
 # The states in which an act finds something to do; who is being run is always left alone.
 _RESTING = (JobState.READY, JobState.DELAYED, JobState.BURIED)
-_STATES = {
-    Act.KICK: (JobState.BURIED,),
+_STATES: dict[Act, tuple[JobState, ...]] = {
+    Act.KICK: (JobState.BURIED, JobState.DELAYED),
     Act.DELETE: _RESTING,
     Act.REPLACE: _RESTING,
     Act.BURY: (JobState.READY, JobState.DELAYED),
@@ -53,7 +53,17 @@ class Order:
 
     def can_change(self, job: ListedJob) -> bool:
         """Tell whether there is anything to do with a job that fits, in the state it is in."""
-        return job.state in _STATES[self.act] and job.queue != self.to
+        return job.state in acted_on(self.act, self.wanted.state) and job.queue != self.to
+
+
+def acted_on(act: Act, state: JobState | None) -> tuple[JobState, ...]:
+    """Return in which states an act on many finds something to do, where this one is wanted or any.
+
+    To kick means the buried ones: what waits for its time is meant only where it is asked for.
+    """
+    if act is Act.KICK and state is None:
+        return (JobState.BURIED,)
+    return tuple(each for each in _STATES[act] if state in (None, each))
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +96,7 @@ def matching(
 ) -> Iterator[tuple[Page, list[ListedJob]]]:
     """Yield each page of a walk with those of its jobs that fit; `bodies` as in `walk`."""
     bodies = bodies or wanted.looks_inside
-    for page in admin.walk(wanted.queue, wanted.state, type=wanted.type, bodies=bodies):
+    for page in admin.walk(wanted.queue, wanted.state, type=wanted.one_type, bodies=bodies):
         if wanted.looks_inside:
             yield page, [j for j in page.jobs if wanted.matches(show(j, codec), now=now)]
         else:

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pulpo.body_path import BodyPath
 from pulpo.errors import UsageError
 from pulpo.job import JobState
+from pulpo.pattern import is_like
 from pulpo.view import ShownJob, as_json
 
 __all__ = ["JobFilter", "Where"]
@@ -69,9 +70,9 @@ def _same(one: object, other: object) -> bool:
 class JobFilter:
     """What a job must be like; what is None or empty asks for nothing.
 
-    `type` is a whole name, `error` a text within any of its errors or what is
-    wrong with it, in capitals or not. `older`
-    and `newer` are seconds since the job was accepted, by its id or as the engine knows it.
+    `type` is a whole name, in which `*` stands for any text; `error` a text within any of its
+    errors or what is wrong with it, in capitals or not. `older` and `newer` are seconds since the
+    job was accepted, by its id or as the engine knows it.
     """
 
     queue: str | None = None
@@ -92,6 +93,11 @@ class JobFilter:
         """Whether more is asked than the queue and the state, which every engine knows."""
         return self != JobFilter(queue=self.queue, state=self.state)
 
+    @property
+    def one_type(self) -> str | None:
+        """The only type that fits, where there is one: an engine may know where its jobs are."""
+        return None if self.type is None or "*" in self.type else self.type
+
     def matches(self, job: ShownJob, *, now: float) -> bool:
         """Tell whether a job fits; `now` is the wall clock's second.
 
@@ -100,11 +106,14 @@ class JobFilter:
         return (
             self.queue in (None, job.queue)
             and (self.state is None or self.state.value == job.state)
-            and self.type in (None, job.type)
+            and self._fits_type(job)
             and self._fits_age(job, now)
             and self._fits_error(job)
             and all(where.holds(job.body) for where in self.where)
         )
+
+    def _fits_type(self, job: ShownJob) -> bool:
+        return self.type is None or (job.type is not None and is_like(job.type, self.type))
 
     def _fits_age(self, job: ShownJob, now: float) -> bool:
         if self.older is None and self.newer is None:

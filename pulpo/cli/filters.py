@@ -19,7 +19,12 @@ _STATES = [state.value for state in JobState]
 _OPTIONS = (
     click.option("-q", "--queue", type=QUEUE, metavar="NAME", help="Only of this queue."),
     click.option("--state", type=click.Choice(_STATES), help="Only in this state."),
-    click.option("--type", type=TYPE, metavar="TYPE", help="Only of this job type."),
+    click.option(
+        "--type",
+        type=TYPE,
+        metavar="TYPE",
+        help="Only of this job type; mail.* means all that begin so.",
+    ),
     click.option("--error", metavar="TEXT", help="Only with this text in one of its errors."),
     click.option(
         "--older",

@@ -154,7 +154,7 @@ def kick_jobs(
         else:
             order = Order(
                 act=Act.KICK,
-                wanted=replace(wanted, state=JobState.BURIED),
+                wanted=replace(wanted, state=wanted.state or JobState.BURIED),
                 codec=codec(),
                 now=SystemClock().wall(),
             )
@@ -167,8 +167,8 @@ def _check_kick(ids: Sequence[str], wanted: JobFilter, *, everything: bool, dry_
         raise click.UsageError("give ids, or --all with -q QUEUE, or a filter such as --type")
     if not everything:
         check_chosen(ids, wanted, dry_run=dry_run)
-    if wanted.state not in (None, JobState.BURIED):
-        raise click.UsageError("a filter kicks the buried jobs; give the ids of others")
+    if wanted.state not in (None, JobState.BURIED, JobState.DELAYED):
+        raise click.UsageError("a filter kicks buried jobs, or delayed ones with --state delayed")
 
 
 @jobs.command("delete")

@@ -1,4 +1,6 @@
-"""What an operator can do, each by a form of its own: `POST /jobs/ID/kick`, answered with 303.
+"""What an operator can do to one job, queue or worker: `POST /jobs/ID/kick`, answered with 303.
+
+Each has a form of its own. What is done to many jobs at once is in `pulpo.dashboard.bulk_acts`.
 
 The guard has checked who it is and that it was meant, before anything here is called. A dashboard
 that only shows has none of these routes. Every act is logged, to `pulpo.audit`.
@@ -8,19 +10,16 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from functools import partial
-from urllib.parse import parse_qsl, urlencode
 
 from starlette.requests import Request
-from starlette.responses import RedirectResponse, Response
+from starlette.responses import Response
 from starlette.routing import Route
 
 from pulpo.adapter import QueueAdmin
 from pulpo.bulk import Order
-from pulpo.dashboard.bulk import BATCH, Bulk, matching
+from pulpo.dashboard.bulk_acts import DONE, led_back
 from pulpo.dashboard.doing import carried_out, order
 from pulpo.dashboard.editing import rewritten
-from pulpo.dashboard.filters import ListFilter
 from pulpo.dashboard.looking import find
 from pulpo.dashboard.rendering import quoted
 from pulpo.dashboard.seat import Seat
@@ -28,13 +27,11 @@ from pulpo.duration import seconds
 from pulpo.errors import UsageError
 from pulpo.identity import check_id, check_queue
 from pulpo.job import JobState
+from pulpo.job_filter import JobFilter
 
 __all__ = ["ActRoutes"]
 
 _audit = logging.getLogger("pulpo.audit")
-
-# The acts that one job and many have, and the past tense that the next page says each with.
-_DONE = {"kick": "kicked", "delete": "deleted", "bury": "buried"}
 
 
 class ActRoutes:
@@ -46,22 +43,19 @@ class ActRoutes:
     def routes(self) -> list[Route]:
         """Return what answers to POST."""
         routes = []
-        for verb in _DONE:
-            routes += [
-                Route(f"/jobs/{verb}", self._bulk(verb), methods=["POST"]),
-                Route(f"/jobs/{{id:path}}/{verb}", self._one(verb), methods=["POST"]),
-            ]
+        for verb in DONE:
+            path = f"/jobs/{{id:path}}/{verb}"
+            routes.append(Route(path, self._one(verb), methods=["POST"]))
         return [
             *routes,
             Route("/jobs/{id:path}/edit", self.edit, methods=["POST"]),
             Route("/queues/{name:path}/pause", self.pause, methods=["POST"]),
             Route("/queues/{name:path}/resume", self.resume, methods=["POST"]),
-            Route("/queues/{name:path}/kick", self.kick_queue, methods=["POST"]),
             Route("/workers/{id:path}/stacks", self.stacks, methods=["POST"]),
         ]
 
     def _one(self, verb: str) -> Callable[[Request], object]:
-        done = _DONE[verb]
+        done = DONE[verb]
 
         async def act(request: Request) -> Response:
             job_id = check_id(request.path_params["id"])
@@ -69,36 +63,14 @@ class ActRoutes:
             def do(admin: QueueAdmin) -> int:
                 found, _ = find(admin, job_id)
                 jobs = [] if found is None else [found.sighting]
-                return carried_out(admin, self._order(verb, ListFilter()), jobs)
+                return carried_out(admin, self._order(verb), jobs)
 
             answer = await self._seat.doors.ask(do)
             self._note("%s job %r: %s", verb, job_id, "done" if answer else "not done")
             said = done if answer else f"not-{done}"
             # A job that is gone has no page to come back to.
             stays = f"/jobs/{quoted(job_id)}" if verb != "delete" or not answer else "/jobs"
-            return self._after(request, stays, said, 1)
-
-        return act
-
-    def _bulk(self, verb: str) -> Callable[[Request], object]:
-        done = _DONE[verb]
-
-        async def act(request: Request) -> Response:
-            form = request.state.form
-            wanted, confirmed = ListFilter.of(form), _count(form.get("count", ""))
-            counted = await self._seat.counts.current()
-            names = () if counted is None else counted.names
-            asked = Bulk(verb=verb, filter=wanted, most=confirmed)
-            jobs = await self._seat.doors.ask(
-                lambda admin: matching(admin, asked, names, self._seat.keys)
-            )
-            doing = await self._seat.doors.ask(lambda _: self._order(verb, wanted))
-            count = 0
-            for start in range(0, len(jobs), BATCH):  # each in its turn: others may act between
-                some = jobs[start : start + BATCH]
-                count += await self._seat.doors.ask(partial(carried_out, asked=doing, jobs=some))
-            self._note("%s all jobs with %r: %d", verb, wanted.query() or "no filter", count)
-            return self._after(request, "/jobs", done, count, wanted.query())
+            return led_back(request, stays, said, 1)
 
         return act
 
@@ -119,7 +91,7 @@ class ActRoutes:
 
         said = await self._seat.doors.ask(edit)
         self._note("edit job %r: %s", job_id, said)
-        return self._after(request, f"/jobs/{quoted(job_id)}", said, 1)
+        return led_back(request, f"/jobs/{quoted(job_id)}", said, 1)
 
     async def pause(self, request: Request) -> Response:
         """Let no worker take jobs from a queue, for a time or until it is resumed."""
@@ -130,53 +102,27 @@ class ActRoutes:
             raise UsageError("the time of a pause must be more than 0")
         await self._seat.doors.ask(lambda admin: admin.pause(name, period))
         self._note("pause queue %r for %s", name, text or "ever")
-        return self._after(request, f"/queues/{quoted(name)}", "paused", 1)
+        return led_back(request, f"/queues/{quoted(name)}", "paused", 1)
 
     async def resume(self, request: Request) -> Response:
         """End a pause."""
         name = check_queue(request.path_params["name"])
         await self._seat.doors.ask(lambda admin: admin.resume(name))
         self._note("resume queue %r", name)
-        return self._after(request, f"/queues/{quoted(name)}", "resumed", 1)
-
-    async def kick_queue(self, request: Request) -> Response:
-        """Make all buried jobs of a queue ready."""
-        name = check_queue(request.path_params["name"])
-        count = await self._seat.doors.ask(lambda admin: admin.kick_all(name))
-        self._note("kick queue %r: %d jobs", name, count)
-        return self._after(request, f"/queues/{quoted(name)}", "kicked", count)
+        return led_back(request, f"/queues/{quoted(name)}", "resumed", 1)
 
     async def stacks(self, request: Request) -> Response:
         """Ask a worker process where its slots are; it answers beside the queue, a little later."""
         worker, told = check_id(request.path_params["id"]), self._seat.reading.told
         done = await self._seat.doors.ask(lambda _: told.ask_stacks(worker))
         _audit.info("ask worker %r for its stacks: %s", worker, "done" if done else "not done")
-        return self._after(request, "/workers", "asked" if done else "not-asked", 1)
+        return led_back(request, "/workers", "asked" if done else "not-asked", 1)
 
-    def _order(self, verb: str, wanted: ListFilter) -> Order:
+    def _order(self, verb: str) -> Order:
         seat = self._seat
         now, most = seat.clock.wall(), seat.doors.max_body
-        return order(verb, wanted.wanted, seat.keys, now=now, max_body=most)
+        return order(verb, JobFilter(), seat.keys, now=now, max_body=most)
 
     def _note(self, text: str, *values: object) -> None:
         _audit.info(text, *values)
         self._seat.counts.forget()
-
-    def _after(
-        self, request: Request, stays: str, said: str, count: int, query: str = ""
-    ) -> Response:
-        """Lead back to where the form stood: to the list by its filter, the start, or `stays`."""
-        form, root = request.state.form, request.scope.get("root_path", "")
-        path, back = stays, form.get("back")
-        if back == "/":
-            path = "/"
-        elif back is not None:  # a filter, read anew: no address of a stranger's gets through
-            path, query = "/jobs", ListFilter.of(dict(parse_qsl(back))).query()
-        told = urlencode({"said": said, "n": count})
-        return RedirectResponse(f"{root}{path}?{f'{query}&' if query else ''}{told}", 303)
-
-
-def _count(text: str) -> int:
-    if text.isascii() and text.isdigit() and len(text) < 9 and int(text) > 0:
-        return int(text)
-    raise UsageError(f"confirm how many jobs are meant: {text[:50]!r}")

@@ -26,8 +26,10 @@ from pulpo.clock import SystemClock
 from pulpo.dashboard.access import Access, Hosts, new_token
 from pulpo.dashboard.acts import ActRoutes
 from pulpo.dashboard.bulk import ChangedError
+from pulpo.dashboard.bulk_acts import BulkRoutes
 from pulpo.dashboard.counting import Counts
 from pulpo.dashboard.doors import Doors
+from pulpo.dashboard.errands import BusyError, Errands
 from pulpo.dashboard.guard import Auth, Guard
 from pulpo.dashboard.pages import PageRoutes
 from pulpo.dashboard.reading import Reading
@@ -71,7 +73,7 @@ def build(
     seat = _seat(app, read_only=read_only, told=told)
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(directory=_STATIC)),
-        *([] if read_only else ActRoutes(seat).routes()),
+        *([] if read_only else [*BulkRoutes(seat).routes(), *ActRoutes(seat).routes()]),
         *PageRoutes(seat).routes(),
     ]
     guard = Middleware(
@@ -90,6 +92,7 @@ def build(
     )
     # A mounted application is not told of the end of the one around it: who minds calls this.
     page.state.close = seat.close
+    page.state.errands = seat.errands
     return page
 
 
@@ -108,6 +111,7 @@ def _seat(app: Pulpo, *, read_only: bool, told: Telling | None) -> Seat:
     return Seat(
         doors=doors,
         counts=Counts(doors.submit, clock),
+        errands=Errands(app.engine, clock),
         reading=Reading(keys=app.codec, registry=app.registry, told=told),
         pages=Pages(shown_url=app.shown_url, read_only=read_only),
         keys=app.codec,
@@ -142,6 +146,7 @@ def _handlers(pages: Pages) -> dict[type[Exception], _Handler]:
         CodecError: answer(400),
         UnsupportedError: answer(409),
         ChangedError: answer(409),
+        BusyError: answer(409),
         NotAcceptedError: answer(409),
         QueueError: answer(503),
     }

@@ -11,13 +11,13 @@ from pulpo.adapter import QueueAdmin
 from pulpo.amend import buried
 from pulpo.bulk import Order, Tally, carry_out
 from pulpo.codec import Codec
+from pulpo.dashboard.verbs import ACTS
 from pulpo.errors import UsageError
 from pulpo.job import Act, Sighting
 from pulpo.job_filter import JobFilter
 
 __all__ = ["carried_out", "order"]
 
-_ACTS = {"kick": Act.KICK, "delete": Act.DELETE, "bury": Act.BURY}
 _REASON = "buried by an operator"
 
 
@@ -26,7 +26,7 @@ def order(
 ) -> Order:
     """Return what is wanted of jobs; `max_body` is asked only where jobs are written anew."""
     if verb != "bury":
-        return Order(act=_ACTS[verb], wanted=wanted, codec=keys, now=now)
+        return Order(act=ACTS[verb], wanted=wanted, codec=keys, now=now)
     most = max_body()
     return Order(
         act=Act.BURY,

@@ -6,71 +6,84 @@ must never match more than was meant.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
 from urllib.parse import urlencode
 
+from pulpo.duration import seconds
 from pulpo.errors import UsageError
-from pulpo.identity import check_queue
+from pulpo.identity import check_queue, check_type
 from pulpo.job import JobState
-from pulpo.job_filter import JobFilter
-from pulpo.view import ShownJob
+from pulpo.job_filter import JobFilter, Where
 
 __all__ = ["MOST_PAGES", "PAGE", "ListFilter"]
 
 PAGE = 50
 MOST_PAGES = 40
 _LONGEST = 200
+_MOST_CONDITIONS = 10
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ListFilter:
-    """What a job must be to be shown; None and empty texts leave it open. `page` counts from 1."""
+    """What a job must be to be shown; `page` counts from 1.
 
-    queue: str | None = None
-    state: JobState | None = None
-    type: str = ""
-    error: str = ""
+    `older`, `newer` and `where` are what was written, for showing it again.
+    """
+
+    wanted: JobFilter = field(default_factory=JobFilter)
+    older: str = ""
+    newer: str = ""
+    where: tuple[str, ...] = ()
     page: int = 1
 
     @classmethod
-    def of(cls, query: Mapping[str, str]) -> ListFilter:
-        """Read a filter; raises `UsageError` for values that mean nothing."""
-        queue, state = query.get("queue", ""), query.get("state", "")
-        return cls(
+    def of(cls, query: Iterable[tuple[str, str]]) -> ListFilter:
+        """Read the fields of an address or a form; `where` may come several times, or have lines.
+
+        Raises `UsageError` for values that mean nothing.
+        """
+        pairs = list(query)
+        said = {name: text.strip() for name, text in pairs}
+        queue, state, type = (said.get(name, "") for name in ("queue", "state", "type"))
+        older, newer, error = (_short(said, name) for name in ("older", "newer", "error"))
+        where = _conditions(pairs)
+        wanted = JobFilter(
             queue=check_queue(queue) if queue else None,
             state=_state(state) if state else None,
-            type=_text(query, "type"),
-            error=_text(query, "error"),
-            page=_page(query.get("page") or "1"),
+            type=check_type(type) if type else None,
+            error=error or None,
+            older=seconds(older, "older") if older else None,
+            newer=seconds(newer, "newer") if newer else None,
+            where=tuple(Where.parse(text) for text in where),
         )
+        page = _page(said.get("page") or "1")
+        return cls(wanted=wanted, older=older, newer=newer, where=where, page=page)
+
+    @property
+    def fields(self) -> dict[str, str]:
+        """The filter as the fields of a form, each once."""
+        found = {**self._texts(), "where": "\n".join(self.where)}
+        return {name: text for name, text in found.items() if text}
 
     def query(self, *, page: int | None = None) -> str:
         """Return the filter as the query of an address."""
-        found = {
-            "queue": self.queue or "",
-            "state": self.state.value if self.state else "",
-            "type": self.type,
-            "error": self.error,
-            "page": str(page) if page and page > 1 else "",
+        found = [(name, text) for name, text in self._texts().items() if text]
+        found += [("where", text) for text in self.where]
+        if page and page > 1:
+            found.append(("page", str(page)))
+        return urlencode(found)
+
+    def _texts(self) -> dict[str, str]:
+        wanted = self.wanted
+        return {
+            "queue": wanted.queue or "",
+            "state": wanted.state.value if wanted.state else "",
+            "type": wanted.type or "",
+            "error": wanted.error or "",
+            "older": self.older,
+            "newer": self.newer,
         }
-        return urlencode({name: value for name, value in found.items() if value})
-
-    @property
-    def searches(self) -> bool:
-        """Whether jobs must be decoded to tell which ones match."""
-        return bool(self.type or self.error)
-
-    @property
-    def wanted(self) -> JobFilter:
-        """What the command line would be asked for; a part of a type's name is not."""
-        return JobFilter(queue=self.queue, state=self.state, error=self.error or None)
-
-    def matches(self, job: ShownJob) -> bool:
-        """Tell whether a job is one of those that are searched, by its type and its error."""
-        is_type = self.type.casefold() in (job.type or "").casefold()
-        # No age is asked for, so it does not matter when that is.
-        return is_type and self.wanted.matches(job, now=0.0)
 
 
 def _state(text: str) -> JobState:
@@ -81,8 +94,18 @@ def _state(text: str) -> JobState:
         raise UsageError(f"a state is one of {known}: {text[:_LONGEST]!r}") from None
 
 
-def _text(query: Mapping[str, str], name: str) -> str:
-    text = query.get(name, "").strip()
+def _conditions(pairs: Iterable[tuple[str, str]]) -> tuple[str, ...]:
+    lines = [line.strip() for name, text in pairs if name == "where" for line in text.splitlines()]
+    found = tuple(line for line in lines if line)
+    if len(found) > _MOST_CONDITIONS or any(len(line) > _LONGEST for line in found):
+        raise UsageError(
+            f"where has at most {_MOST_CONDITIONS} conditions of {_LONGEST} characters each"
+        )
+    return found
+
+
+def _short(said: dict[str, str], name: str) -> str:
+    text = said.get(name, "")
     if len(text) > _LONGEST:
         raise UsageError(f"{name} has at most {_LONGEST} characters")
     return text

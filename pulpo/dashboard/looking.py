@@ -27,7 +27,6 @@ __all__ = [
 MOST_LOOKED_AT = 2_000
 # Numbers that are tried for one page on a queue that cannot be listed.
 MOST_NUMBERS = 2_000
-_MOST_QUEUES = 100
 # Ready jobs among which those that go first are counted one by one.
 _MOST_COUNTED = 50_000
 
@@ -45,15 +44,8 @@ class Look:
     sampled: bool = False
 
 
-def look(
-    admin: QueueAdmin,
-    queues: Sequence[str],
-    queue: str | None,
-    state: JobState | None,
-    *,
-    limit: int,
-) -> Look:
-    """Return up to `limit` jobs of one queue, or of all; `queues` are the names that are known."""
+def look(admin: QueueAdmin, queue: str | None, state: JobState | None, *, limit: int) -> Look:
+    """Return up to `limit` jobs of one queue, or of all."""
     if isinstance(admin, Glimpsing):
         jobs, complete = admin.glimpse(queue, state, limit=limit, numbers=MOST_NUMBERS)
         return Look(jobs=jobs, all=complete, sampled=not complete)
@@ -62,19 +54,17 @@ def look(
         room = limit + 1 - len(found)
         if room <= 0:
             break
-        found += _of_state(admin, queues, queue, wanted, room)
+        found += admin.list(queue, wanted, limit=room)
     return Look(jobs=found[:limit], all=len(found) <= limit)
 
 
-def survey(
-    admin: QueueAdmin, queues: Sequence[str], queue: str | None, state: JobState | None
-) -> Look:
+def survey(admin: QueueAdmin, queue: str | None, state: JobState | None) -> Look:
     """Return the jobs to search in: of each state its share, however many others there are."""
     if isinstance(admin, Glimpsing):
-        return look(admin, queues, queue, state, limit=MOST_LOOKED_AT)
+        return look(admin, queue, state, limit=MOST_LOOKED_AT)
     states = list(JobState) if state is None else [state]
     share = MOST_LOOKED_AT // len(states)
-    looks = [look(admin, queues, queue, each, limit=share) for each in states]
+    looks = [look(admin, queue, each, limit=share) for each in states]
     return Look(jobs=[job for each in looks for job in each.jobs], all=all(e.all for e in looks))
 
 
@@ -92,10 +82,9 @@ def few_of_each(
     """Return the first jobs of a queue by their states; one sample is enough for all of them."""
     if not isinstance(admin, Glimpsing):
         return [
-            StateLook(state=each, look=look(admin, [queue], queue, each, limit=limit))
-            for each in states
+            StateLook(state=each, look=look(admin, queue, each, limit=limit)) for each in states
         ]
-    found = look(admin, [queue], queue, None, limit=MOST_LOOKED_AT)
+    found = look(admin, queue, None, limit=MOST_LOOKED_AT)
     return [
         StateLook(
             state=each,
@@ -107,17 +96,6 @@ def few_of_each(
         )
         for each in states
     ]
-
-
-def _of_state(
-    admin: QueueAdmin, queues: Sequence[str], queue: str | None, state: JobState, limit: int
-) -> Sequence[ListedJob]:
-    if queue is not None or state is not JobState.READY or len(queues) > _MOST_QUEUES:
-        return admin.list(queue, state, limit=limit)
-    # One by one: an engine that is asked for all has to find the names first, which are known here
-    # and take it long where many jobs wait.
-    found = [job for name in queues for job in admin.list(name, state, limit=limit)]
-    return sorted(found, key=lambda job: (job.priority, job.number))[:limit]
 
 
 def find(admin: QueueAdmin, id: JobId) -> tuple[ListedJob | None, bool]:

@@ -44,7 +44,13 @@ class PageRoutes:
         counted = await seat.counts.current()
         now = seat.clock.monotonic()
         page = await seat.doors.ask(lambda admin: seat.reading.overview(admin, counted, now))
-        return seat.pages.page(request, "overview.html", page=page, chart=chart(page.minutes))
+        return seat.pages.page(
+            request,
+            "overview.html",
+            page=page,
+            errand=seat.errands.shown,
+            chart=chart(page.minutes),
+        )
 
     async def queue(self, request: Request) -> Response:
         """Show one queue."""
@@ -53,7 +59,12 @@ class PageRoutes:
         page = await seat.doors.ask(lambda admin: seat.reading.queue(admin, name, counted))
         exists = counted is None or name in counted.names
         return seat.pages.page(
-            request, "queue.html", page=page, exists=exists, chart=chart(page.minutes)
+            request,
+            "queue.html",
+            page=page,
+            errand=seat.errands.shown,
+            exists=exists,
+            chart=chart(page.minutes),
         )
 
     async def jobs(self, request: Request) -> Response:
@@ -62,13 +73,17 @@ class PageRoutes:
         if wanted:
             root = request.scope.get("root_path", "")
             return RedirectResponse(f"{root}/jobs/{quoted(check_id(wanted))}", 303)
-        shown = ListFilter.of(request.query_params)
+        shown = ListFilter.of(request.query_params.multi_items())
         counted = await seat.counts.current()
-        page = await seat.doors.ask(lambda admin: seat.reading.jobs(admin, shown, counted))
+        now = seat.clock.wall()
+        page = await seat.doors.ask(lambda admin: seat.reading.jobs(admin, shown, counted, now))
+        types = await seat.doors.ask(lambda _: seat.reading.known_types())
         return seat.pages.page(
             request,
             "jobs.html",
             page=page,
+            errand=seat.errands.shown,
+            types=types,
             names=() if counted is None else counted.names,
             states=[state.value for state in JobState],
             most=MOST_LOOKED_AT,
@@ -100,9 +115,7 @@ class PageRoutes:
     async def types(self, request: Request) -> Response:
         """Show which types of jobs there are."""
         seat = self._seat
-        counted = await seat.counts.current()
-        names = () if counted is None else counted.names
-        page = await seat.doors.ask(lambda admin: seat.reading.types(admin, names))
+        page = await seat.doors.ask(seat.reading.types)
         return seat.pages.page(request, "types.html", page=page)
 
 

@@ -17,8 +17,8 @@ from pulpo.dashboard.counting import Counted
 from pulpo.dashboard.filters import MOST_PAGES, PAGE, ListFilter
 from pulpo.dashboard.looking import MOST_LOOKED_AT, Look, ahead, few_of_each, find, look, survey
 from pulpo.dashboard.side import Minute, Telling, TypeToll, WorkerSeen
-from pulpo.dashboard.verbs import counted as numbers
-from pulpo.dashboard.verbs import counts
+from pulpo.dashboard.verbs import counted as by_state
+from pulpo.dashboard.verbs import numbers as acted_on
 from pulpo.diagnosis import diagnosed
 from pulpo.explaining import Explanation
 from pulpo.identity import published_at
@@ -82,14 +82,15 @@ class QueuePage:
 class JobList:
     """The jobs that a filter shows, one page of them.
 
-    `matching` is how many match among the `looked` at, `acts` says to how many of them each act
-    does something; `all` = there are no more to look at.
+    `matching` is how many match among the `looked` at; `all` = there are no more to look at.
+    `acts` says to how many of all jobs that match each act does something; None where nobody knows
+    without counting them.
     """
 
     filter: ListFilter
     rows: Sequence[Row]
     matching: int
-    acts: Mapping[str, int]
+    acts: Mapping[str, int] | None
     looked: int
     all: bool
     sampled: bool
@@ -153,7 +154,7 @@ class Reading:
         workers = self.told.workers()
         buried = Look(jobs=(), all=True)
         if counted is not None and any(found.buried for found in counted.queues):
-            buried = look(admin, counted.names, None, JobState.BURIED, limit=5)
+            buried = look(admin, None, JobState.BURIED, limit=5)
         return Overview(
             queues=queues,
             counted_ago=0.0 if counted is None else max(monotonic - counted.at, 0.0),
@@ -180,43 +181,46 @@ class Reading:
             sampled=any(each.look.sampled for each in found),
         )
 
-    def jobs(self, admin: QueueAdmin, wanted: ListFilter, counted: Counted | None) -> JobList:
-        """Return one page of the jobs that match."""
-        names = () if counted is None else counted.names
-        if wanted.searches or isinstance(admin, Glimpsing) or counted is None:
-            return self._searched(admin, wanted, names)
-        first = (wanted.page - 1) * PAGE
-        found = look(admin, names, wanted.queue, wanted.state, limit=first + PAGE)
-        stats = counted.of(wanted.queue) if wanted.queue else counted.total()
-        states = JobState if wanted.state is None else (wanted.state,)
+    def jobs(
+        self, admin: QueueAdmin, shown: ListFilter, counted: Counted | None, now: float
+    ) -> JobList:
+        """Return one page of the jobs that match; `now` in seconds since the epoch."""
+        if counted is None or shown.wanted.looks_inside:
+            return self._searched(admin, shown, now)
+        wanted, first = shown.wanted, (shown.page - 1) * PAGE
+        limit = MOST_LOOKED_AT if isinstance(admin, Glimpsing) else first + PAGE
+        found = look(admin, wanted.queue, wanted.state, limit=limit)
+        numbers = by_state(counted.of(wanted.queue) if wanted.queue else counted.total())
         # The count may be a little older than the list.
-        matching = max(sum(getattr(stats, state.value) for state in states), len(found.jobs))
+        count = sum(numbers[each] for each in JobState if wanted.state in (None, each))
+        has_more = len(found.jobs) > first + PAGE or not (found.all or found.sampled)
         return JobList(
-            filter=wanted,
-            rows=self._rows(found.jobs[first:]),
-            matching=matching,
-            acts=numbers(stats, wanted.state, most=MOST_LOOKED_AT),
-            looked=matching,
+            filter=shown,
+            rows=self._rows(found.jobs[first : first + PAGE]),
+            matching=max(count, len(found.jobs)),
+            acts=acted_on(numbers, wanted.state),
+            looked=max(count, len(found.jobs)),
             all=True,
-            sampled=False,
-            has_next=not found.all and wanted.page < MOST_PAGES,
+            sampled=found.sampled,
+            has_next=has_more and shown.page < MOST_PAGES,
         )
 
-    def _searched(self, admin: QueueAdmin, wanted: ListFilter, names: Sequence[str]) -> JobList:
-        first = (wanted.page - 1) * PAGE
-        found = survey(admin, names, wanted.queue, wanted.state)
-        matching: Sequence[ListedJob] = found.jobs
-        if wanted.searches:
-            matching = [job for job in matching if wanted.matches(show(job, self._keys))]
+    def _searched(self, admin: QueueAdmin, shown: ListFilter, now: float) -> JobList:
+        wanted, first = shown.wanted, (shown.page - 1) * PAGE
+        found = survey(admin, wanted.queue, wanted.state)
+        fits = found.jobs
+        if wanted.looks_inside:
+            fits = [job for job in fits if wanted.matches(show(job, self._keys), now=now)]
+        numbers = Counter(job.state for job in fits)
         return JobList(
-            filter=wanted,
-            rows=self._rows(matching[first : first + PAGE]),
-            matching=len(matching),
-            acts=counts(job.state for job in matching),
+            filter=shown,
+            rows=self._rows(fits[first : first + PAGE]),
+            matching=len(fits),
+            acts=acted_on(numbers, wanted.state) if found.all else None,
             looked=len(found.jobs),
             all=found.all,
             sampled=found.sampled,
-            has_next=len(matching) > first + PAGE and wanted.page < MOST_PAGES,
+            has_next=len(fits) > first + PAGE and shown.page < MOST_PAGES,
         )
 
     def job(
@@ -252,10 +256,15 @@ class Reading:
         asked = self.told.stacks([worker.id for worker in workers if worker.id]) if workers else {}
         return WorkersPage(workers=workers, knows_all=self.told.knows_all, asked=asked)
 
-    def types(self, admin: QueueAdmin, names: Sequence[str]) -> TypesPage:
+    def known_types(self) -> Sequence[str]:
+        """Return the job types that this code knows, or of which workers have told, sorted."""
+        told = {toll.type for toll in self.told.types() or ()}
+        return sorted({*(job_type.type for job_type in self._registry), *told})
+
+    def types(self, admin: QueueAdmin) -> TypesPage:
         """Return what types there are, by the code that is known here and by a look at jobs."""
         seen: dict[str, Counter[str]] = {}
-        found = survey(admin, names, None, None)
+        found = survey(admin, None, None)
         for job in found.jobs:
             name = show(job, self._keys).type or "?"
             seen.setdefault(name, Counter())[job.state.value] += 1

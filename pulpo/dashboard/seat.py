@@ -8,6 +8,7 @@ from pulpo.clock import Clock
 from pulpo.codec import Codec
 from pulpo.dashboard.counting import Counts
 from pulpo.dashboard.doors import Doors
+from pulpo.dashboard.errands import Errands
 from pulpo.dashboard.reading import Reading
 from pulpo.dashboard.rendering import Pages
 
@@ -20,6 +21,7 @@ class Seat:
 
     doors: Doors
     counts: Counts
+    errands: Errands
     reading: Reading
     pages: Pages
     keys: Codec
@@ -27,5 +29,6 @@ class Seat:
 
     def close(self) -> None:
         """Let go of the queue and of what is beside it, once the threads have finished."""
+        self.errands.close()
         self.doors.close()
         self.reading.told.close()

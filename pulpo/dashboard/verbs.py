@@ -1,12 +1,16 @@
-"""Which acts do something to a job in which state. Pure."""
+"""Which acts do something to a job in which state. Pure.
+
+What an act on many jobs means is `pulpo.bulk`'s, the same as on the command line.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 
-from pulpo.job import JobState, QueueStats
+from pulpo.bulk import acted_on
+from pulpo.job import Act, JobState, QueueStats
 
-__all__ = ["VERBS", "can", "counted", "counts", "states_for"]
+__all__ = ["ACTS", "can", "counted", "numbers"]
 
 _ON = {
     "kick": {JobState.BURIED, JobState.DELAYED},
@@ -14,8 +18,8 @@ _ON = {
     "bury": {JobState.READY, JobState.DELAYED},
     "edit": {JobState.READY, JobState.DELAYED, JobState.BURIED},
 }
-#: The acts that can be done to many jobs at once.
-VERBS = ("kick", "bury", "delete")
+#: The acts that can be done to many jobs at once, and how the engines call them.
+ACTS = {"kick": Act.KICK, "bury": Act.BURY, "delete": Act.DELETE}
 
 
 def can(verb: str, state: JobState | str) -> bool:
@@ -23,20 +27,16 @@ def can(verb: str, state: JobState | str) -> bool:
     return JobState(state) in _ON[verb]
 
 
-def states_for(verb: str, state: JobState | None) -> list[JobState]:
-    """Return in which states an act does something, of one state or of all."""
-    return [each for each in JobState if each in _ON[verb] and state in (None, each)]
+def numbers(found: Mapping[JobState, int], state: JobState | None) -> dict[str, int]:
+    """Return to how many jobs each act on many would do something, of so many in each state.
 
-
-def counts(states: Iterable[JobState]) -> dict[str, int]:
-    """Return for each act to how many jobs, by their states, it would do something."""
-    found = list(states)
-    return {verb: sum(can(verb, state) for state in found) for verb in VERBS}
-
-
-def counted(stats: QueueStats, state: JobState | None, *, most: int) -> dict[str, int]:
-    """Return the same for the jobs of a queue by its counts, `most` at a time."""
+    `state` is what the filter asks for.
+    """
     return {
-        verb: min(sum(getattr(stats, each.value) for each in states_for(verb, state)), most)
-        for verb in VERBS
+        verb: sum(found.get(each, 0) for each in acted_on(act, state)) for verb, act in ACTS.items()
     }
+
+
+def counted(stats: QueueStats) -> dict[JobState, int]:
+    """Return how many jobs of a queue are in which state."""
+    return {state: getattr(stats, state.value) for state in JobState}

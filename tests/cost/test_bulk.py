@@ -110,6 +110,23 @@ def test_a_bulk_kick_on_a_file_is_a_transaction_a_thousand(tmp_path: Path) -> No
     assert reads <= JOBS // PAGE + 3
 
 
+def test_all_of_a_queue_are_kicked_on_a_file_a_thousand_at_a_time(tmp_path: Path) -> None:
+    engine = open_engine(f"sqlite:///{tmp_path}/queue.db")
+    adapter, admin = engine.adapter(), engine.admin()
+    bury_many(adapter)
+    adapter.close()
+    assert isinstance(admin, SQLiteAdmin)
+    statements: list[str] = []
+    admin._database.connection.set_trace_callback(statements.append)
+
+    assert admin.kick_all("mail") == JOBS
+
+    stats = admin.stats("mail")
+    admin.close()
+    assert (stats.ready, stats.buried) == (JOBS, 0)
+    assert statements.count("BEGIN IMMEDIATE") == JOBS // BATCH
+
+
 def test_all_of_a_queue_are_kicked_on_beanstalkd_in_few_flights(
     server: Beanstalkd, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -7,10 +7,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from pulpo.adapters import open_engine
+from pulpo.codec import Codec
 from pulpo.job import NewJob
 from tests.dashboard.caller import Caller
 from tests.dashboard.conftest import Site
 
+# An id of the year 2024.
+OLD = "018cc251-f400-7b0b-8123-6c6f73746a6f"
 TRACE = 'Traceback (most recent call last):\n  File "mail.py", line 3\nValueError: no such user'
 
 
@@ -82,14 +86,62 @@ def test_jobs_are_listed_by_the_filter_in_the_address(site: Site, visitor: Calle
     assert shown("") == ["ready", "other", "broken"]
     assert shown("queue=reports") == ["other"]
     assert shown("state=buried") == ["broken"]
-    assert shown("type=WELCOME") == ["ready", "broken"]
+    assert shown("type=mail.welcome") == ["ready", "broken"]
+    assert shown("type=mail.*") == ["ready", "broken"]
+    assert shown("type=*") == ["ready", "other", "broken"]
+    assert shown("type=mail") == []
     assert shown("error=no+such") == ["broken"]
-    assert shown("type=welcome&state=ready&queue=mail") == ["ready"]
+    assert shown("type=*welcome&state=ready&queue=mail") == ["ready"]
     assert shown("error=nothing+like+it") == []
 
 
+def test_jobs_are_listed_by_their_age_and_by_what_is_in_them(site: Site, visitor: Caller) -> None:
+    new = site.queue.put(lang="de")
+    data = Codec().encode({"type": "mail.welcome", "id": OLD}, {"to": "a"})
+    adapter = open_engine(site.url).adapter()
+    adapter.put([NewJob(id=OLD, type="mail.welcome", queue="mail", body=data)])
+    adapter.close()
+
+    def shown(query: str) -> list[str]:
+        page = visitor.get(f"/jobs?{query}").text
+        return [name for name, job in {"new": new, "old": OLD}.items() if f"/jobs/{job}" in page]
+
+    assert shown("older=1h") == ["old"]
+    assert shown("newer=1h") == ["new"]
+    assert shown("older=1h&newer=30000d") == ["old"]
+    assert shown("where=body.to%3Da") == ["new", "old"]
+    assert shown("where=body.to%3Da&where=body.to%3Db") == []
+    assert shown("where=body.to%3Da%0Abody.to%3Db") == []
+
+
+def test_the_filter_stands_in_the_form_again(site: Site, visitor: Caller) -> None:
+    site.queue.put()
+    query = "type=mail.*&error=a+%3C&older=1s&newer=2h&where=body.a%3D1&where=body.b%3D%22x+y%22"
+
+    page = visitor.get(f"/jobs?{query}")
+
+    values = [field.partition('"')[0] for field in page.text.split(' value="')]
+    for written in ("mail.*", "a &lt;", "1s", "2h", "body.a=1", "body.b=&#34;x y&#34;"):
+        assert written in values
+
+
 @pytest.mark.parametrize(
-    "query", ["state=burried", "queue=-", "page=0", "page=x", "page=9999", "type=" + "x" * 201]
+    "query",
+    [
+        "state=burried",
+        "queue=-",
+        "page=0",
+        "page=x",
+        "page=9999",
+        "type=" + "x" * 201,
+        "type=two+words",
+        "error=" + "x" * 201,
+        "older=soon",
+        "newer=-1",
+        "where=user_id%3D7",
+        "where=body.user_id",
+        "&".join(f"where=body.a%3D{n}" for n in range(11)),
+    ],
 )
 def test_a_filter_that_means_nothing_is_refused(visitor: Caller, query: str) -> None:
     assert visitor.get(f"/jobs?{query}").status == 400

@@ -48,6 +48,7 @@ def test_a_filter_that_asks_for_nothing_fits_every_job() -> None:
         (JobFilter(queue="mail"), JobFilter(queue="mai")),
         (JobFilter(state=JobState.BURIED), JobFilter(state=JobState.READY)),
         (JobFilter(type="mail.welcome"), JobFilter(type="mail")),
+        (JobFilter(type="mail.*"), JobFilter(type="report.*")),
         (JobFilter(error="timeouterror: SLOW"), JobFilter(error="timeout slow")),
         (JobFilter(error="ValueError"), JobFilter(error="KeyError")),
         (JobFilter(older=600), JobFilter(older=601)),

@@ -4,10 +4,18 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from typing import TypeVar
 
 from pulpo.adapters.sqlite import census
-from pulpo.adapters.sqlite.changing import KICKED, carry_out, make_ready, rewrite
+from pulpo.adapters.sqlite.changing import (
+    KICKED,
+    START,
+    carry_out,
+    kick_some,
+    make_ready,
+    rewrite,
+)
 from pulpo.adapters.sqlite.database import Database, Ready
 from pulpo.adapters.sqlite.rows import Moment, State, check_jobs, too_big
 from pulpo.adapters.sqlite.sampling import sample
@@ -33,9 +41,6 @@ __all__ = ["SQLiteAdmin"]
 T = TypeVar("T")
 
 _FIND = "SELECT number, queue, state FROM jobs WHERE id = ? ORDER BY number"
-_BURIED = """
-SELECT number, queue FROM jobs WHERE state = 4 AND moment IS NOT NULL AND queue = ?
-"""
 _DELETE = "DELETE FROM jobs WHERE number = ?"
 _PAUSE = "INSERT OR REPLACE INTO pauses (queue, moment, until) VALUES (?, ?, ?)"
 _RESUME = "DELETE FROM pauses WHERE queue = ?"
@@ -93,10 +98,7 @@ class SQLiteAdmin:
         type: str | None = None,
         bodies: bool = True,  # noqa: ARG002  # they lie beside the rest
     ) -> Iterator[Page]:
-        """Look at all jobs, a page at a time; see `pulpo.adapter.QueueAdmin`.
-
-        Each page is a short transaction of its own: a long walk keeps nobody from anything.
-        """
+        """Look at all jobs, in a short transaction for each page."""
         if queue is not None:
             check_queue(queue)
         return walk(self._look_with_dead, Narrow(queue, state, type))
@@ -144,15 +146,17 @@ class SQLiteAdmin:
         return self._each(ids, kick_one)
 
     def kick_all(self, queue: str) -> int:
-        """Make all buried jobs of a queue ready; return how many."""
-        check_queue(queue)
+        """Make all buried jobs of a queue ready, a batch at a time; return how many.
 
-        def kick(connection: sqlite3.Connection, ready: Ready) -> int:
-            buried = connection.execute(_BURIED, (queue,)).fetchall()
-            make_ready(connection, ready, buried)
-            return len(buried)
-
-        return self._change(kick)
+        Those that are buried anew meanwhile are not chased after.
+        """
+        count, kicked, since = self.stats(queue).buried, 0, START
+        while kicked < count:
+            batch = partial(kick_some, queue=queue, since=since, most=count - kicked)
+            some, since = self._change(batch)
+            # Somebody else may have been faster, and then nothing is left.
+            count, kicked = count if some else 0, kicked + some
+        return kicked
 
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Delete jobs that are not being run."""

@@ -12,10 +12,20 @@ from collections.abc import Collection, Iterable, Sequence
 from pulpo.adapters.sqlite.rows import Moment, State
 from pulpo.job import JobId, JobState, ListedJob, QueueStats
 
-__all__ = ["SEEN", "Seen", "ahead", "listed", "peeked", "queues", "shown", "stats"]
+__all__ = [
+    "SEEN",
+    "Seen",
+    "ahead",
+    "listed",
+    "peeked",
+    "queues",
+    "ready_queues",
+    "shown",
+    "stats",
+]
 
 # A walk from name to name through the index, not over all jobs.
-_QUEUES = """
+_READY_QUEUES = """
 WITH RECURSIVE ready_queues (queue) AS (
     SELECT * FROM (SELECT queue FROM jobs WHERE state = 0 ORDER BY queue LIMIT 1)
     UNION ALL
@@ -24,9 +34,13 @@ WITH RECURSIVE ready_queues (queue) AS (
     FROM ready_queues AS r WHERE r.queue IS NOT NULL
 )
 SELECT queue FROM ready_queues WHERE queue IS NOT NULL
-UNION SELECT queue FROM jobs WHERE moment IS NOT NULL AND state IN (1, 2, 3, 4)
-UNION SELECT queue FROM pauses ORDER BY queue
 """
+# Of what waits there is no index by queue: it would cost every delayed put a third more. A DISTINCT
+# of its own goes along the index and remembers the names; a UNION would sort a million of them.
+_WAITING_QUEUES = """
+SELECT DISTINCT queue FROM jobs WHERE moment IS NOT NULL AND state IN (1, 2, 3, 4)
+"""
+_PAUSED_QUEUES = "SELECT queue FROM pauses"
 _COUNT_READY = "SELECT count(*) FROM jobs WHERE state = 0 AND queue = ?"
 _COUNT_DUE = """
 SELECT count(*), coalesce(sum(moment <= ?), 0) FROM jobs
@@ -55,6 +69,12 @@ _LIST_DUE = f"""
 SELECT {SEEN} FROM jobs WHERE state = ?1 AND moment <= ?2 AND (?3 IS NULL OR queue = ?3)
 ORDER BY priority, number LIMIT ?4
 """
+# Those that were buried first come first, as the index has them: to compare the priorities of a
+# million would take a page longer than it has.
+_LIST_BURIED = f"""
+SELECT {SEEN} FROM jobs WHERE state = 4 AND moment IS NOT NULL AND (?1 IS NULL OR queue = ?1)
+ORDER BY moment, queue, owner, number LIMIT ?2
+"""
 _AHEAD = """
 SELECT count(*) FROM jobs WHERE state = 0 AND queue = ? AND (priority, number) < (?, ?)
 """
@@ -66,7 +86,15 @@ Seen = tuple[str, int, str, int, float | None, int, int, float, int, bytes]
 
 def queues(connection: sqlite3.Connection) -> list[str]:
     """Return the names of the queues that hold jobs or are paused, sorted."""
-    return [name for (name,) in connection.execute(_QUEUES)]
+    found = set(ready_queues(connection))
+    for statement in (_WAITING_QUEUES, _PAUSED_QUEUES):
+        found |= {name for (name,) in connection.execute(statement)}
+    return sorted(found)
+
+
+def ready_queues(connection: sqlite3.Connection) -> list[str]:
+    """Return the names of the queues that hold ready jobs, sorted; looks at one job of each."""
+    return [name for (name,) in connection.execute(_READY_QUEUES)]
 
 
 def stats(
@@ -116,13 +144,18 @@ def listed(
     now: Moment,
     dead: Collection[int],
 ) -> list[ListedJob]:
-    """Return the first jobs of one queue or all, of one state or all, as they would run."""
+    """Return the first jobs of one queue or all, of one state or all, as they would run.
+
+    Buried ones come in the order in which they were buried.
+    """
     jobs: list[ListedJob] = []
     for wanted in _ORDER if state is None else (state,):
         rows = _rows(connection, queue, wanted, limit, now)
         seen = [shown(row, now, dead) for row in rows]
         right = [job for job in seen if job.state is wanted]
-        jobs += sorted(right, key=_place)[: limit - len(jobs)]
+        if wanted is not JobState.BURIED:
+            right.sort(key=_place)
+        jobs += right[: limit - len(jobs)]
     return jobs
 
 
@@ -140,7 +173,7 @@ def _rows(
     # Reserved jobs are few, and some of them are ready: their lease is over, their owner dead.
     held = (State.RESERVED, _EVER, queue, _ALL)
     if state is JobState.READY:
-        for name in [queue] if queue is not None else queues(connection):
+        for name in [queue] if queue is not None else ready_queues(connection):
             yield from connection.execute(_LIST_READY, (name, limit))
         for stored, clock in clocks:
             yield from connection.execute(_LIST_DUE, (stored, clock, queue, limit))
@@ -151,7 +184,7 @@ def _rows(
     elif state is JobState.RESERVED:
         yield from connection.execute(_LIST_DUE, held)
     else:
-        yield from connection.execute(_LIST_DUE, (State.BURIED, _EVER, queue, limit))
+        yield from connection.execute(_LIST_BURIED, (queue, limit))
 
 
 def shown(row: Seen, now: Moment, dead: Collection[int]) -> ListedJob:

@@ -13,10 +13,18 @@ from pulpo.adapters.sqlite.rows import Due, Moment, State, due, row, too_big
 from pulpo.errors import QueueError
 from pulpo.job import Act, Change, NewJob
 
-__all__ = ["KICKED", "carry_out", "make_ready", "rewrite"]
+__all__ = ["KICKED", "START", "carry_out", "kick_some", "make_ready", "rewrite"]
 
 KICKED = (State.BURIED, State.DELAYED, State.SCHEDULED)
 
+#: Where the first batch of buried jobs begins: before the time of any burial.
+START = float("-inf")
+# Jobs that are kicked in one transaction: between two of them workers have their turn.
+_BATCH = 1_000
+_BURIED = """
+SELECT number, moment FROM jobs WHERE state = 4 AND moment >= ? AND queue = ?
+ORDER BY moment, queue, owner, number LIMIT ?
+"""
 # A number may have been given to another job meanwhile.
 _STATE = "SELECT state FROM jobs WHERE number = ? AND id = ?"
 _KICK = """
@@ -59,6 +67,16 @@ def make_ready(
     connection.executemany(_KICK, [(number,) for number, _ in jobs])
     for _, queue in jobs:
         ready[queue] = ready.get(queue, 0) + 1
+
+
+def kick_some(
+    connection: sqlite3.Connection, ready: Ready, *, queue: str, since: float, most: int
+) -> tuple[int, float]:
+    """Kick a batch of a queue's buried jobs; return how many, and where the next batch begins."""
+    limit = min(most, _BATCH)
+    buried = connection.execute(_BURIED, (since, queue, limit)).fetchall()
+    make_ready(connection, ready, [(number, queue) for number, _ in buried])
+    return len(buried), buried[-1][1] if buried else since
 
 
 def rewrite(

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Protocol, TypeVar
 
-from pulpo.adapters.sqlite.census import SEEN, Seen, queues, shown
+from pulpo.adapters.sqlite.census import SEEN, Seen, ready_queues, shown
 from pulpo.adapters.sqlite.rows import Moment, State
 from pulpo.envelope import UNDECODABLE
 from pulpo.job import JobState, ListedJob, Page, Sighting
@@ -82,7 +82,7 @@ def _stretches(look: Look, narrow: Narrow) -> Iterator[Iterator[list[ListedJob]]
     if state in (None, JobState.READY):
         names = [narrow.queue]
         if narrow.queue is None:
-            names = list(look(lambda connection, _, __: queues(connection)))
+            names = list(look(lambda connection, _, __: ready_queues(connection)))
         for name in names:
             parameters = (narrow.type, State.READY, name)
             yield _pages(look, _READY_STEPS, parameters, (-1, -1), _ready_place)

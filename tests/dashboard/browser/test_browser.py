@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 
 from pulpo.adapters import open_engine
+from pulpo.job import QueueStats
 from tests.acceptance.command_line import CommandLine
 from tests.dashboard.browser.served import Served
 from tests.dashboard.browser.told import tell
+from tests.dashboard.test_bulk_acts import put_many
 
 TRACE = (
     'Traceback (most recent call last):\n  File "shop/mail.py", line 31, in welcome\n'
@@ -49,6 +51,13 @@ def shop(queue: CommandLine, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     admin.pause("reports", 600)
     admin.close()
     return jobs
+
+
+def stats(queue: CommandLine) -> QueueStats:
+    admin = open_engine(queue.url).admin()
+    found = admin.stats("mail")
+    admin.close()
+    return found
 
 
 def state(queue: CommandLine, job: str) -> str:
@@ -154,6 +163,55 @@ def test_all_that_a_filter_shows_are_acted_on(
     assert "Kicked 1 job" in tab.page.inner_text("main")
     assert state(queue, shop["buried"]) == "ready"
     assert state(queue, other) == "buried"
+
+
+def test_a_filter_by_age_and_payload_finds_what_it_says(
+    shop: dict[str, str], queue: CommandLine, tab: Any
+) -> None:
+    page = tab.go("/jobs")
+    page.fill('input[name="older"]', "0s")
+    page.fill('input[name="newer"]', "10m")
+    page.fill('input[name="where"]', "body.to=a")
+    page.fill('input[name="type"]', "mail.*")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Filter").click()
+
+    assert "newer=10m" in page.url
+    assert page.input_value('input[name="older"]') == "0s"
+    assert page.input_value('input[name="where"] >> nth=0') == "body.to=a"
+    with page.expect_navigation():  # a second condition, by keys alone
+        page.fill('input[name="where"] >> nth=1', "body.to=b")
+        page.keyboard.press("Enter")
+    assert "No job matches" in page.inner_text("main")
+    page.go_back()
+
+    with page.expect_navigation():
+        page.get_by_role("button", name="Delete 2 jobs", exact=True).click()
+
+    assert "Deleted 2 jobs" in page.inner_text("main")
+    assert [state(queue, shop[name]) for name in ("ready", "late", "buried", "report")] == [
+        "gone",
+        "gone",
+        "buried",
+        "ready",
+    ]
+
+
+@on_a_file
+def test_many_jobs_are_counted_and_then_acted_on(queue: CommandLine, tab: Any) -> None:
+    put_many(queue.url, 5_000)
+    page = tab.go("/jobs?type=mail.*")
+    assert page.get_by_role("button", name="Delete").count() == 50, "only those of single jobs"
+
+    with page.expect_navigation():
+        page.get_by_role("button", name="Count all that match").click()
+    page.wait_for_selector(".errand button:has-text('Delete 5,000 jobs')", timeout=15_000)
+    assert tab.accessibility() == []
+    with page.expect_navigation():
+        page.get_by_role("button", name="Delete 5,000 jobs").click()
+
+    page.wait_for_selector("text=No job matches", timeout=15_000)
+    assert stats(queue).ready == 0
 
 
 def test_pages_are_live_without_a_reload(queue: CommandLine, tab: Any) -> None:
