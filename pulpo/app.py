@@ -226,11 +226,12 @@ class Pulpo:
 
     def parts(self) -> WorkerParts:
         """Return what a worker of this app works with."""
+        from pulpo.redacting import configured  # noqa: PLC0415
         from pulpo.worker.settings import WorkerParts  # noqa: PLC0415
 
         found = (self.engine, self._registry, self.codec, self.shown_url)
-        chain, listeners = self._sender.chains.run, self._sender.listeners
-        return WorkerParts(*found, chain, listeners, tuple(self.attendants))
+        around = (self._sender.chains.run, self._sender.listeners, tuple(self.attendants))
+        return WorkerParts(*found, *around, redaction=configured())
 
     def close(self) -> None:
         """Close the connections of all threads; call it when none of them is publishing.

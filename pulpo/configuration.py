@@ -23,13 +23,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
-from pulpo.errors import ConfigurationError
+from pulpo.errors import ConfigurationError, UsageError
 from pulpo.spelling import closest
 
 __all__ = ["DEFAULT_URL", "FoundURL", "Settings", "find_settings", "find_url", "signing_keys"]
 
 DEFAULT_URL = "sqlite:///.pulpo/queue.db"
-_KEYS = ("url", "handlers")
+_KEYS = ("url", "handlers", "redact")
 _OPTION_OF_TYPE = "handler"
 
 
@@ -38,12 +38,14 @@ class Settings:
     """What a settings file says; empty where there is none.
 
     `handlers` maps each job type to the options of its table, the handler's place among them as
-    `handler`. `file` is where it was said.
+    `handler`. `redact` are the names whose values are not shown, None where the file does not say.
+    `file` is where it was said.
     """
 
     file: Path | None = None
     url: str | None = field(default=None, repr=False)  # it may hold a password
     handlers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    redact: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,18 @@ def _settings(file: Path, table: object) -> Settings:
     if not isinstance(handlers, dict):
         raise ConfigurationError(f"handlers in {file} must be a table: {handlers!r}")
     entries = {type: _entry(file, type, value) for type, value in handlers.items()}
-    return Settings(file=file, url=url, handlers=entries)
+    return Settings(file=file, url=url, handlers=entries, redact=_redact(file, table))
+
+
+def _redact(file: Path, table: Mapping[str, object]) -> tuple[str, ...] | None:
+    if "redact" not in table:
+        return None
+    from pulpo.redaction import check_patterns  # noqa: PLC0415  # no producer needs it
+
+    try:
+        return check_patterns(table["redact"])
+    except UsageError as error:
+        raise ConfigurationError(f"{file}: {error}") from None
 
 
 def _entry(file: Path, type: str, value: object) -> Mapping[str, object]:

@@ -8,8 +8,9 @@ from __future__ import annotations
 from pulpo.codec import Codec
 from pulpo.explaining import Explanation, Facts, JobFacts, explain
 from pulpo.job import ListedJob, QueueStats
+from pulpo.redaction import Redaction
 from pulpo.telling.told import Told
-from pulpo.view import show
+from pulpo.view import ShownJob, show
 from pulpo.worker.story import as_line
 
 __all__ = ["diagnosed"]
@@ -23,11 +24,15 @@ def diagnosed(
     now: float,
     stats: QueueStats | None,
     ahead: tuple[int, int] | None,
+    hidden: Redaction,
 ) -> Explanation:
-    """Return the reasons; `now` is in seconds since the epoch, the rest as in `Facts`."""
+    """Return the reasons; `now` is in seconds since the epoch, the rest as in `Facts`.
+
+    They quote nothing of the job that is `hidden`.
+    """
     facts = Facts(
         now=now,
-        job=_job_facts(found, keys),
+        job=_job_facts(found, hidden.job(show(found, keys))),
         stats=stats,
         ahead=ahead,
         workers=told.workers,
@@ -37,8 +42,7 @@ def diagnosed(
     return explain(found.id, facts)
 
 
-def _job_facts(found: ListedJob, keys: Codec) -> JobFacts:
-    shown = show(found, keys)
+def _job_facts(found: ListedJob, shown: ShownJob) -> JobFacts:
     return JobFacts(
         id=found.id,
         queue=found.queue,

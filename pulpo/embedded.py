@@ -61,7 +61,9 @@ class EmbeddedWorker:
         self._clock = clock
         self._tally = Tally()
         counts = [self._tally.count] if settings.side else []
-        self._journal = Journal(clock, format=settings.log_format, counts=counts)
+        self._journal = Journal(
+            clock, format=settings.log_format, counts=counts, redaction=parts.redaction
+        )
         self._worker: Worker | None = None
         self._thread: threading.Thread | None = None
         self._stopped = threading.Event()

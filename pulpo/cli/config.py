@@ -17,6 +17,7 @@ from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.cli.verbs import Verbs, help_without_verb
 from pulpo.configuration import FoundURL, find_settings, find_url, signing_keys
 from pulpo.queue_url import mask
+from pulpo.redaction import DEFAULT
 from pulpo.view import as_json
 
 __all__ = ["config"]
@@ -72,6 +73,9 @@ def _found(target: Target) -> list[_Setting]:
         _Setting("settings", file, "default" if file is None else "found from this folder upwards"),
         _Setting("signing_keys", keys, "PULPO_SIGNING_KEYS" if keys else "default"),
     ]
+    redact = settings.redact
+    names = DEFAULT.patterns if redact is None else redact
+    found.append(_Setting("redact", list(names), "default" if redact is None else file or ""))
     if settings.handlers:
         found.append(_Setting("handlers", as_json(settings.handlers), file or ""))
     return found
@@ -93,4 +97,6 @@ def _as_text(value: object) -> str:
         return "none"
     if isinstance(value, Mapping):
         return ", ".join(value)
+    if isinstance(value, list):
+        return ", ".join(value) or "nothing"
     return str(value)

@@ -13,9 +13,11 @@ import click
 from pulpo import default_app
 from pulpo.cli.door import shared_url
 from pulpo.cli.errors import FAILED, CommandError
+from pulpo.cli.hiding import redact_option
 from pulpo.cli.output import data, talk
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.loading import check_module_name, import_modules, make_folder_importable
+from pulpo.redacting import configured
 
 if TYPE_CHECKING:
     from pulpo.app import Pulpo
@@ -35,6 +37,7 @@ __all__ = ["dashboard"]
     help="A name by which browsers may call it, beside localhost and --host.",
 )
 @click.option("--read-only", is_flag=True, help="Show, and let nobody change anything.")
+@redact_option
 @click.option("--open", "opens", is_flag=True, help="Open it in a browser.")
 @target_options
 @pass_target
@@ -46,6 +49,7 @@ def dashboard(
     port: int,
     allowed: tuple[str, ...],
     read_only: bool,
+    redact: tuple[str, ...],
     opens: bool,
 ) -> None:
     """See every job in a browser, and act on it.
@@ -71,7 +75,8 @@ def dashboard(
         )
     token = own or new_token()
     hosts = Hosts([*allowed, host], any_address=not is_loopback(host))
-    page = build(_app(target, modules), token=token, hosts=hosts, read_only=read_only)
+    app, hidden = _app(target, modules), configured(redact)
+    page = build(app, token=token, hosts=hosts, read_only=read_only, hidden=hidden)
     listening = listen(host, port)
     address = f"http://{_shown(host)}:{listening.getsockname()[1]}/"
     # A token of one's own is a secret that the caller keeps; ours is told once, here.

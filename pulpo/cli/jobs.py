@@ -22,6 +22,7 @@ from pulpo.cli.bulk import (
 from pulpo.cli.door import administered, codec, hint_at_queue
 from pulpo.cli.errors import NOT_FOUND, CommandError
 from pulpo.cli.filters import filter_options, take_filter
+from pulpo.cli.hiding import hiding, redact_options
 from pulpo.cli.job_text import FIELDS_OF_A_ROW, paragraph, row
 from pulpo.cli.output import data, for_people, json_line, talk
 from pulpo.cli.parameters import ID
@@ -56,23 +57,31 @@ def jobs(context: click.Context) -> None:
     "--limit", type=click.IntRange(1, 1_000_000), default=100, show_default=True, metavar="N"
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@redact_options
 @target_options
 @pass_target
-def list_jobs(target: Target, /, limit: int, as_json: bool, **options: object) -> None:
+def list_jobs(
+    target: Target,
+    /,
+    limit: int,
+    as_json: bool,
+    redact: tuple[str, ...],
+    reveal: bool,
+    **options: object,
+) -> None:
     """List jobs in the order in which they would run.
 
     \b
     pulpo jobs list -q mail --state buried --json
     pulpo jobs list --type mail.welcome --error timeout --newer 1h --where body.user_id=7
     """
-    wanted = take_filter(options)
-    keys = codec()
+    wanted, keys, hidden = take_filter(options), codec(), hiding(redact, reveal=reveal)
     with administered(target) as (admin, _):
         if wanted.queue is not None:
             hint_at_queue(admin, wanted.queue)
         # One more than wanted: that there are more is worth a word.
         found = _found(admin, wanted, limit + 1, keys)
-    shown = [decode(job, keys) for job in found[:limit]]
+    shown = [hidden.job(decode(job, keys)) for job in found[:limit]]
     if as_json:
         for job in shown:
             data(json_line(job.as_json()))
@@ -101,19 +110,21 @@ def _found(admin: QueueAdmin, wanted: JobFilter, limit: int, keys: Codec) -> Seq
 @jobs.command("show")
 @click.argument("id", type=ID)
 @click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@redact_options
 @target_options
 @pass_target
-def show_job(target: Target, id: str, as_json: bool) -> None:
+def show_job(target: Target, id: str, as_json: bool, redact: tuple[str, ...], reveal: bool) -> None:
     """Show one job: its body, its headers, and its last error with the traceback.
 
     \b
     pulpo jobs show 0198c0de-7a11-7b0b-8123-6c6f73746a6f
     """
+    hidden = hiding(redact, reveal=reveal)
     with administered(target) as (admin, _):
         (found,) = admin.peek([id])
     if found is None:
         raise CommandError(f"no job {id!r}: done, deleted, or in another queue", code=NOT_FOUND)
-    job = decode(found, codec())
+    job = hidden.job(decode(found, codec()))
     data(json_line(job.as_json()) if as_json else paragraph(job))
 
 

@@ -9,6 +9,7 @@ import click
 from pulpo.adapter import Engine
 from pulpo.cli.door import shared_url
 from pulpo.cli.errors import DONE, FAILED, NOT_FOUND, REFUSED, CommandError
+from pulpo.cli.hiding import hiding, redact_options
 from pulpo.cli.load import check_modules, load_parts
 from pulpo.cli.output import data, escape, talk
 from pulpo.cli.parameters import ID
@@ -36,9 +37,18 @@ _FAILED = {
 @click.argument("modules", nargs=-1, metavar="MODULE...")
 @click.option("--pdb", "debug", is_flag=True, help="Open the debugger where the handler raises.")
 @click.option("--settle", is_flag=True, help="Delete the job from its queue if it succeeds.")
+@redact_options
 @target_options
 @pass_target
-def replay_job(target: Target, id: str, modules: tuple[str, ...], debug: bool, settle: bool) -> int:
+def replay_job(
+    target: Target,
+    id: str,
+    modules: tuple[str, ...],
+    debug: bool,
+    settle: bool,
+    redact: tuple[str, ...],
+    reveal: bool,
+) -> int:
     """Run one job here, in the foreground, with the code of these modules.
 
     The queue is only looked at: the job stays where it is, whatever becomes of this run. What its
@@ -49,12 +59,14 @@ def replay_job(target: Target, id: str, modules: tuple[str, ...], debug: bool, s
     pulpo replay 0198c0de-7a11-7b0b-8123-6c6f73746a6f shop.tasks --pdb
     """
     check_modules(modules)
+    hidden = hiding(redact, reveal=reveal)
     shared_url(target)
     parts = load_parts(modules, target.url)
     found = _found(id, parts.engine, settle=settle)
     log_format("text", verbose=target.verbose)
     done = replay(found, parts.codec, parts.registry, SystemClock(), timed=not debug)
-    data(_in_words(done))
+    envelope = done.run.envelope
+    data(escape(hidden.text(_in_words(done), envelope.body, envelope.headers), keep="\n"))
     if debug:
         _debug(done)
     if done.verdict.verb is not Verb.DELETE:
@@ -102,7 +114,7 @@ def _in_words(done: Replay) -> str:
         lines.append(f"{verdict.ending.value}{took}{reason}")
     if verdict.error and verdict.error != verdict.reason:
         lines.append("    " + verdict.error.rstrip().replace("\n", "\n    "))
-    return escape("\n".join(lines), keep="\n")
+    return "\n".join(lines)
 
 
 def _debug(done: Replay) -> None:

@@ -16,6 +16,7 @@ import click
 from pulpo.adapter import QueueAdmin
 from pulpo.cli.door import administered, codec, hint_at_queue
 from pulpo.cli.filters import filter_options, take_filter
+from pulpo.cli.hiding import hiding, redact_options
 from pulpo.cli.job_text import row
 from pulpo.cli.output import data, escape, json_line, talk
 from pulpo.cli.parameters import PERIOD
@@ -44,21 +45,30 @@ _Key = tuple[str, int, bool]
     help="How long between two looks.",
 )
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@redact_options
 @target_options
 @pass_target
-def tail_jobs(target: Target, /, interval: float, as_json: bool, **options: object) -> None:
+def tail_jobs(
+    target: Target,
+    /,
+    interval: float,
+    as_json: bool,
+    redact: tuple[str, ...],
+    reveal: bool,
+    **options: object,
+) -> None:
     """Print jobs as they arrive, one a line, until interrupted.
 
     \b
     pulpo jobs tail -q mail
     pulpo jobs tail --type mail.welcome --json
     """
-    wanted = take_filter(options)
+    wanted, hidden = take_filter(options), hiding(redact, reveal=reveal)
     with administered(target) as (admin, _):
         if wanted.queue is not None:
             hint_at_queue(admin, wanted.queue)
         try:
-            for job in _arriving(admin, wanted, codec(), interval):
+            for job in map(hidden.job, _arriving(admin, wanted, codec(), interval)):
                 data(json_line(job.as_json()) if as_json else _line(job))
                 sys.stdout.flush()
         except KeyboardInterrupt:

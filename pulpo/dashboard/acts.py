@@ -82,7 +82,8 @@ class ActRoutes:
             found, _ = find(admin, job_id)
             if found is None:
                 return "not-edited"
-            new = rewritten(found, form, self._seat.keys, now=self._seat.clock.wall())
+            seat = self._seat
+            new = rewritten(found, form, seat.keys, seat.hidden, now=seat.clock.wall())
             if not admin.edit(job_id, new):
                 return "not-edited"
             if found.state is JobState.BURIED and form.get("requeue"):

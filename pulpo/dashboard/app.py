@@ -39,6 +39,8 @@ from pulpo.dashboard.side import Telling
 from pulpo.dashboard.told import SideTelling
 from pulpo.errors import CodecError, NotAcceptedError, QueueError, UnsupportedError, UsageError
 from pulpo.queue_url import mask
+from pulpo.redacting import configured
+from pulpo.redaction import Redaction
 
 __all__ = ["TOKEN", "build", "create_app"]
 
@@ -68,9 +70,10 @@ def build(
     hosts: Hosts | None = None,
     read_only: bool = False,
     told: Telling | None = None,
+    hidden: Redaction | None = None,
 ) -> Starlette:
-    """Return the dashboard of an app's queue."""
-    seat = _seat(app, read_only=read_only, told=told)
+    """Return the dashboard of an app's queue, without what of its jobs is `hidden`."""
+    seat = _seat(app, read_only=read_only, told=told, hidden=hidden or configured())
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(directory=_STATIC)),
         *([] if read_only else [*BulkRoutes(seat).routes(), *ActRoutes(seat).routes()]),
@@ -105,16 +108,17 @@ def _closing(seat: Seat) -> Callable[[Starlette], AbstractAsyncContextManager[No
     return lifespan
 
 
-def _seat(app: Pulpo, *, read_only: bool, told: Telling | None) -> Seat:
+def _seat(app: Pulpo, *, read_only: bool, told: Telling | None, hidden: Redaction) -> Seat:
     doors, clock = Doors(app.engine), SystemClock()
     told = told or SideTelling(app.engine, clock)
     return Seat(
         doors=doors,
         counts=Counts(doors.submit, clock),
         errands=Errands(app.engine, clock),
-        reading=Reading(keys=app.codec, registry=app.registry, told=told),
+        reading=Reading(keys=app.codec, registry=app.registry, told=told, hidden=hidden),
         pages=Pages(shown_url=app.shown_url, read_only=read_only),
         keys=app.codec,
+        hidden=hidden,
         clock=clock,
     )
 

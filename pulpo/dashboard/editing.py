@@ -17,6 +17,7 @@ from pulpo.envelope import UNDECODABLE, Envelope
 from pulpo.errors import CodecError, UsageError
 from pulpo.identity import check_priority, check_queue
 from pulpo.job import ListedJob, NewJob
+from pulpo.redaction import Redaction
 from pulpo.view import as_json
 
 __all__ = ["Editable", "editable", "rewritten"]
@@ -30,15 +31,17 @@ _LONGEST_BODY = 131_072
 class Editable:
     """What of a job can be edited: nothing where there is a `reason`.
 
-    `has_plain_body` = a form can hold its body without a loss; else the body stays as it is.
+    `has_plain_body` = a form can hold its body without a loss; else the body stays as it is. The
+    form holds `body`, in which what is hidden stands as a mark that keeps it.
     """
 
     envelope: Envelope | None = None
+    body: object = None
     reason: str = ""
     has_plain_body: bool = False
 
 
-def editable(job: ListedJob, keys: Codec) -> Editable:
+def editable(job: ListedJob, keys: Codec, hidden: Redaction) -> Editable:
     """Tell what of a job can be edited."""
     try:
         envelope = trusted(job, keys)
@@ -47,7 +50,8 @@ def editable(job: ListedJob, keys: Codec) -> Editable:
     if envelope.type == UNDECODABLE:
         return Editable(reason="its bytes are not a job")
     is_plain = len(job.body) <= _LONGEST_BODY and _is_plain(envelope.body)
-    return Editable(envelope=envelope, has_plain_body=is_plain)
+    body = hidden.value(envelope.body)
+    return Editable(envelope=envelope, body=body, has_plain_body=is_plain)
 
 
 def _is_plain(value: object) -> bool:
@@ -59,17 +63,20 @@ def _is_plain(value: object) -> bool:
     return value is None or (type(value) in (bool, int, float, str) and as_json(value) == value)
 
 
-def rewritten(job: ListedJob, form: Mapping[str, str], keys: Codec, *, now: float) -> NewJob:
+def rewritten(
+    job: ListedJob, form: Mapping[str, str], keys: Codec, hidden: Redaction, *, now: float
+) -> NewJob:
     """Return the job with what the form says; raises `UsageError` naming the field.
 
     `now` is in seconds since the epoch.
     """
-    found = editable(job, keys)
+    found = editable(job, keys, hidden)
     if found.envelope is None:
         raise UsageError(f"this job can't be edited: {found.reason}")
     values: list[tuple[BodyPath, object]] = []
     if found.has_plain_body and "body" in form:
-        values.append((BodyPath(()), _parsed(form["body"])))
+        body = hidden.restored(_parsed(form["body"]), found.envelope.body)
+        values.append((BodyPath(()), body))
     return edited(
         job,
         keys,

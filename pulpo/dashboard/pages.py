@@ -97,7 +97,11 @@ class PageRoutes:
         def read(admin: QueueAdmin) -> tuple[JobPage | None, bool, object]:
             page, complete = seat.reading.job(admin, job_id, counted, seat.clock.wall())
             found = None if page is None else find(admin, job_id)[0]
-            return page, complete, None if found is None else editable(found, seat.keys)
+            return (
+                page,
+                complete,
+                None if found is None else editable(found, seat.keys, seat.hidden),
+            )
 
         page, complete, can = await seat.doors.ask(read)
         if page is None:

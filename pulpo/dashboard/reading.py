@@ -23,6 +23,7 @@ from pulpo.diagnosis import diagnosed
 from pulpo.explaining import Explanation
 from pulpo.identity import published_at
 from pulpo.job import JobState, ListedJob, QueueStats
+from pulpo.redaction import Redaction
 from pulpo.registry import Registry
 from pulpo.telling import AskedStacks
 from pulpo.view import ShownJob, show
@@ -143,8 +144,11 @@ class WorkersPage:
 class Reading:
     """Reads for pages; `keys` is the codec whose signing keys a worker here would ask for."""
 
-    def __init__(self, *, keys: Codec, registry: Registry, told: Telling) -> None:
+    def __init__(
+        self, *, keys: Codec, registry: Registry, told: Telling, hidden: Redaction
+    ) -> None:
         self._keys = keys
+        self._hidden = hidden
         self._registry = registry
         self.told = told
 
@@ -230,7 +234,7 @@ class Reading:
         found, complete = find(admin, id)
         if found is None:
             return None, complete
-        shown = show(found, self._keys)
+        shown = self._hidden.job(show(found, self._keys))
         stats = None if counted is None else counted.of(found.queue)
         page = JobPage(
             job=shown,
@@ -241,6 +245,7 @@ class Reading:
                 now=now,
                 stats=stats,
                 ahead=ahead(admin, found, stats),
+                hidden=self._hidden,
             ),
             ttr=found.ttr,
             crashes=found.crashes,
@@ -283,7 +288,7 @@ class Reading:
         return TypesPage(types=lines, all=found.all, looked=len(found.jobs), knows_code=bool(known))
 
     def _rows(self, jobs: Sequence[ListedJob]) -> list[Row]:
-        return [_row(show(job, self._keys)) for job in jobs]
+        return [_row(self._hidden.job(show(job, self._keys))) for job in jobs]
 
 
 def _row(job: ShownJob) -> Row:

@@ -11,13 +11,14 @@ from pulpo.dashboard.doors import Doors
 from pulpo.dashboard.errands import Errands
 from pulpo.dashboard.reading import Reading
 from pulpo.dashboard.rendering import Pages
+from pulpo.redaction import Redaction
 
 __all__ = ["Seat"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Seat:
-    """The parts of one dashboard; `keys` encodes what an operator edits."""
+    """The parts of one dashboard; `keys` encodes what an operator edits, `hidden` is not shown."""
 
     doors: Doors
     counts: Counts
@@ -25,6 +26,7 @@ class Seat:
     reading: Reading
     pages: Pages
     keys: Codec
+    hidden: Redaction
     clock: Clock
 
     def close(self) -> None:

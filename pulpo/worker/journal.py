@@ -1,7 +1,8 @@
 """What a worker tells: one line for each outcome, all of a tick in one write.
 
 Text for people or JSON for machines, on stderr. Whatever a job says about itself is escaped: no
-payload forges a line or drives a terminal. Knows outcomes, not how they came about.
+payload forges a line or drives a terminal, and what a redaction hides is not told. Knows outcomes,
+not how they came about.
 """
 
 from __future__ import annotations
@@ -11,11 +12,13 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import TextIO
 
 from pulpo.clock import Clock
 from pulpo.duration import as_text
+from pulpo.redaction import DEFAULT, Redaction
 from pulpo.run import CURRENT, Run
 from pulpo.worker.decide import SUCCESS, Ending, Verdict
 
@@ -47,8 +50,10 @@ class Journal:
         format: str = "text",
         stream: TextIO | None = None,
         counts: Sequence[Callable[[Sequence[Ended]], None]] = (),
+        redaction: Redaction = DEFAULT,
     ) -> None:
         self._clock = clock
+        self._redaction = redaction
         self._counts = counts
         self._outcome = _outcome_as_json if format == "json" else _outcome_as_text
         self._event = _event_as_json if format == "json" else _event_as_text
@@ -57,7 +62,14 @@ class Journal:
 
     def ended(self, run: Run, verdict: Verdict, seconds: float) -> None:
         """Note how a run ended and how long it took."""
+        if verdict.reason:
+            verdict = self._without_secrets(run, verdict)
         self._outcomes.append((run, verdict, seconds))
+
+    def _without_secrets(self, run: Run, verdict: Verdict) -> Verdict:
+        """Return a verdict whose reason quotes nothing that is hidden in the job's body."""
+        told = self._redaction.text(verdict.reason, run.envelope.body, run.envelope.headers)
+        return verdict if told == verdict.reason else replace(verdict, reason=told)
 
     def say(self, level: str, event: str, **fields: object) -> None:
         """Tell something about the worker itself, at once; a field `stack` may have many lines."""

@@ -27,6 +27,7 @@ class Observed:
         self._settings = settings
         self._clock = clock
         self._listeners = parts.listeners
+        self._redaction = parts.redaction
         self.tally, self._meter = Tally(), Meter()
         queues = settings.queues or parts.registry.queues()
         self._depths = Depths(parts.engine, queues, clock) if settings.counts_queues else None
@@ -36,7 +37,9 @@ class Observed:
         told = self._settings
         chosen = ((told.side, self.tally.count), (told.watched, self._meter.count))
         counts = [count for is_wanted, count in chosen if is_wanted]
-        return Journal(self._clock, format=told.log_format, counts=counts)
+        return Journal(
+            self._clock, format=told.log_format, counts=counts, redaction=self._redaction
+        )
 
     def begin(self, worker: Worker, reporter: Reporter) -> None:
         """From now on tell how the worker stands."""

@@ -10,6 +10,7 @@ from pulpo.codec import Codec
 from pulpo.errors import UsageError, WrongTypeError
 from pulpo.listeners import Listeners
 from pulpo.middleware import Middleware
+from pulpo.redaction import DEFAULT, Redaction
 from pulpo.registry import Registry
 from pulpo.worker.attendants import Attendant
 
@@ -61,7 +62,7 @@ class WorkerParts:
     """What a worker process works with, made anew in each process after its start.
 
     `shown_url` is the queue's URL without secrets, `chain` the middleware around each run,
-    `attendants` are those who run beside the loop.
+    `attendants` are those who run beside the loop. The log does not tell what `redaction` hides.
     """
 
     engine: Engine
@@ -71,3 +72,4 @@ class WorkerParts:
     chain: Sequence[Middleware] = ()
     listeners: Listeners = field(default_factory=Listeners)
     attendants: Sequence[Attendant] = ()
+    redaction: Redaction = DEFAULT

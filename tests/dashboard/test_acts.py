@@ -10,6 +10,7 @@ import pytest
 from pulpo.codec import Codec
 from tests.dashboard.caller import Answer, Caller
 from tests.dashboard.conftest import Site
+from tests.dashboard.test_pages import SECRET, bury_a_secret
 
 
 def body(site: Site, job: str) -> object:
@@ -67,6 +68,21 @@ def test_a_buried_job_is_edited_and_run_again(site: Site, visitor: Caller) -> No
     assert found is not None
     assert found.priority == 9
     assert Codec().decode(found.body).failures == 1
+
+
+def test_an_edit_keeps_what_is_not_shown(site: Site, visitor: Caller) -> None:
+    job = bury_a_secret(site)
+    form = visitor.get(f"/jobs/{job}").form("/edit")
+    assert json.loads(form.fields["body"]) == {"user": "ada", "password": "[hidden]"}
+
+    visitor.send(form, body='{"user": "eve", "password": "[hidden]"}')
+    assert body(site, job) == {"user": "eve", "password": SECRET}
+
+    visitor.send(form, body='{"user": "eve", "password": "new"}')
+    assert body(site, job) == {"user": "eve", "password": "new"}
+    answer = visitor.send(form, body='{"token": "[hidden]"}')
+    assert answer.status == 400
+    assert "there is none under" in answer.text
 
 
 def test_a_waiting_job_is_edited_and_delayed(site: Site, visitor: Caller) -> None:

@@ -16,6 +16,7 @@ from pulpo.dashboard.looking import MOST_LOOKED_AT, MOST_NUMBERS, find, look
 from pulpo.dashboard.reading import Reading
 from pulpo.dashboard.side import NothingTold
 from pulpo.job import JobState, ListedJob, QueueStats
+from pulpo.redaction import DEFAULT
 from pulpo.registry import Registry
 from tests.dashboard.caller import Caller
 from tests.dashboard.conftest import Site
@@ -59,7 +60,7 @@ COUNTED = Counted(queues=(MANY,), at=0.0, took=5.0)
 
 @pytest.fixture
 def reading() -> Reading:
-    return Reading(keys=Codec(), registry=Registry(), told=NothingTold())
+    return Reading(keys=Codec(), registry=Registry(), told=NothingTold(), hidden=DEFAULT)
 
 
 def test_a_list_asks_for_no_more_than_it_looks_at(reading: Reading) -> None:

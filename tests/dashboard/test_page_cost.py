@@ -16,6 +16,7 @@ from pulpo.dashboard.filters import ListFilter
 from pulpo.dashboard.reading import Reading
 from pulpo.dashboard.side import NothingTold
 from pulpo.job import JobState, QueueStats
+from pulpo.redaction import DEFAULT
 from pulpo.registry import Registry
 from tests.dashboard.test_bulk_acts import put_many
 
@@ -63,7 +64,7 @@ def steps(url: str, page: Callable[[Reading, Any, Counted], object], count: int)
     admin: Any = open_engine(url).admin()
     stats = QueueStats(queue="mail", ready=count // 3, delayed=count // 3, buried=count // 3)
     counted = Counted(queues=(stats,), at=0.0, took=0.0)
-    reading = Reading(keys=Codec(), registry=Registry(), told=NothingTold())
+    reading = Reading(keys=Codec(), registry=Registry(), told=NothingTold(), hidden=DEFAULT)
     made = 0
 
     def note() -> None:

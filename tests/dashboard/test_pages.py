@@ -10,6 +10,7 @@ import pytest
 from pulpo.adapters import open_engine
 from pulpo.codec import Codec
 from pulpo.job import NewJob
+from pulpo.redaction import Redaction
 from tests.dashboard.caller import Caller
 from tests.dashboard.conftest import Site
 
@@ -345,3 +346,44 @@ def test_times_are_said_in_utc(site: Site, visitor: Caller) -> None:
     job = site.queue.put()
 
     assert datetime.now(UTC).strftime("%Y-%m-%d %H:") in visitor.get(f"/jobs/{job}").text
+
+
+SECRET = "hunter2-of-the-test"
+
+
+def bury_a_secret(site: Site) -> str:
+    """Bury a job with a secret in its body, its headers and its error."""
+    job = site.queue.bury(errors=[f"LoginError: {SECRET}"], failures=1, authorization=SECRET)
+    body = {"user": "ada", "password": SECRET}
+    headers = {
+        "type": "mail.welcome",
+        "id": job,
+        "queue": "mail",
+        "errors": [f"LoginError: {SECRET}"],
+        "failures": 1,
+        "authorization": SECRET,
+    }
+    data = Codec().encode(headers, body)
+    site.admin.edit(job, NewJob(id=job, type="mail.welcome", queue="mail", body=data))
+    return job
+
+
+def test_no_page_shows_a_secret(site: Site, visitor: Caller) -> None:
+    job = bury_a_secret(site)
+
+    for path in ("/", "/queues/mail", "/jobs", "/jobs?state=buried", f"/jobs/{job}"):
+        page = visitor.get(path).text
+        assert job in page
+        assert SECRET not in page
+    assert "LoginError: [hidden]" in page
+    assert "&#34;password&#34;: &#34;[hidden]&#34;" in page
+
+
+def test_a_dashboard_hides_what_it_is_told_to(make_site: Callable[..., Site]) -> None:
+    site = make_site(hidden=Redaction(("us*",)))
+    job = bury_a_secret(site)
+
+    page = site.visitor().get(f"/jobs/{job}").text
+
+    assert "ada" not in page
+    assert SECRET in page
