@@ -64,14 +64,14 @@ def fault(name: str, found: str, why: str, do: str) -> Finding:
 def judge_disk(free: int, size: int, *, least: int) -> Finding:
     """Judge the room on a queue's disk, all in bytes; `least` is what the engine cannot do without.
 
-    A tenth of the disk is left early enough for a person to look after it.
+    A tenth of the disk, or twice the least, is left early enough for a person to look after it.
     """
     why = "on a full disk nothing is accepted, and in the end nothing can be settled"
     do = "make room on the disk, or move the queue to a larger one"
     found = f"{free >> 20:,} MB of {size >> 20:,} MB free"
     if free < least:
         return fault("disk", f"{found}; less than {least >> 20:,} MB is too little", why, do)
-    if free < size // 10:
+    if free < size // 10 or free < 2 * least:
         return warning("disk", found, why, do)
     return ok("disk", found, why)
 

@@ -15,6 +15,7 @@ from pulpo.errors import QueueUnavailableError
 __all__ = [
     "OTHERS_WRITE",
     "check_private",
+    "free_bytes",
     "make_folder",
     "make_private",
     "state_folder",
@@ -22,6 +23,14 @@ __all__ = [
 ]
 
 OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+
+
+def free_bytes(folder: Path) -> int:
+    """Return how many bytes a process without privileges can still write to this disk."""
+    while not folder.exists():  # the first write makes it, on its parent's disk
+        folder = folder.parent
+    found = os.statvfs(folder)
+    return found.f_bavail * found.f_frsize
 
 
 def state_folder() -> Path:

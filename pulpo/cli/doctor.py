@@ -101,7 +101,8 @@ def _findings(url: FoundURL, engine: Engine) -> Iterator[Finding]:
             _REACH,
             str(error),
             "nothing is published and nothing runs while the queue is out of reach",
-            "see that it runs, that the URL is right, and that no firewall is in between",
+            "mend what the checks above have found; else see that it runs, that the URL is right, "
+            "and that no firewall is in between",
         )
 
 

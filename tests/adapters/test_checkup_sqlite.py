@@ -203,11 +203,11 @@ def test_the_file_system_is_read_from_the_mounts(tmp_path: Path) -> None:
 
 def test_a_small_disk_is_a_fault_and_a_full_one_does_not_stop_the_look(tmp_path: Path) -> None:
     need("small disk")
-    with small_disk(tmp_path / "disk", size="40m") as disk:
+    with small_disk(tmp_path / "disk", size="80m") as disk:
         path = disk / "queue.db"
         filled(path)
         assert look(engine_at(path))["disk"].level is OK
-        (disk / "ballast").write_bytes(bytes(20 * 2**20))
+        (disk / "ballast").write_bytes(bytes(50 * 2**20))
 
         found = look(engine_at(path))
 

@@ -22,6 +22,7 @@ from pulpo.adapters.beanstalkd.control import Control
 from pulpo.adapters.beanstalkd.finding import Finder, place
 from pulpo.adapters.beanstalkd.kicking import kick_buried
 from pulpo.adapters.beanstalkd.link import Link
+from pulpo.adapters.beanstalkd.probing import PREFIX
 from pulpo.adapters.beanstalkd.walking import PROBE, Walker
 from pulpo.clock import Clock
 from pulpo.duration import seconds as as_seconds
@@ -107,7 +108,8 @@ class BeanstalkdAdmin:
         for name in names:
             with suppress(UsageError):  # a tube that no pulpo made
                 found.append(check_queue(name))
-        return sorted(name for name in found if name != PROBE)
+        # A job of our own that was refused on a full disk keeps its tube there.
+        return sorted(name for name in found if name != PROBE and not name.startswith(PREFIX))
 
     @_understood
     def stats(self, queue: str) -> QueueStats:

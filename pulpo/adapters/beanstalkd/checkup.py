@@ -18,7 +18,14 @@ from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.beanstalkd.asking import Asking, count
 from pulpo.adapters.beanstalkd.host import Host, listens_everywhere, look
 from pulpo.adapters.beanstalkd.link import Kind, Link
-from pulpo.adapters.beanstalkd.probing import CONNECTIONS, PREFIX, probe_timers, probe_write, sweep
+from pulpo.adapters.beanstalkd.probing import (
+    CONNECTIONS,
+    PREFIX,
+    NoRoomError,
+    probe_timers,
+    probe_write,
+    sweep,
+)
 from pulpo.adapters.beanstalkd.walking import PROBE, Found, pulpo_id
 from pulpo.checkup import Finding, fault, judge_disk, judge_queues, note, ok, warning
 from pulpo.clock import Clock
@@ -54,11 +61,16 @@ def examine(
         write = probe_write(asking)
         if not write.answer.startswith("DRAINING"):
             yield verdicts.judge_write(write, binlog=_has_binlog(stats))
+        not_tried = note("timers", "not tried: the server takes no more now", "as the checks above")
         if not write.answer.startswith("INSERTED") or _is_crowded(stats, host):
-            yield note("timers", "not tried: the server takes no more now", "as the checks above")
+            yield not_tried
             return
         say("leaving eight leases alone to see whether they run out: 3 s")
-        timers = probe_timers(asking, lambda: Asking(open_link(), clock), clock)
+        try:
+            timers = probe_timers(asking, lambda: Asking(open_link(), clock), clock)
+        except NoRoomError:
+            yield not_tried
+            return
         yield verdicts.judge_timers(timers)
         yield verdicts.judge_clock(timers, ahead)
 

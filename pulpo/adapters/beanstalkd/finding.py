@@ -44,7 +44,12 @@ class Finder:
                 missing.discard(name)
                 if not missing:
                     break
-        return {job.id: job for job in self._described(list(hits.values()))}
+        found = {job.id: job for job in self._described(list(hits.values()))}
+        if lost := {name for name in hits if name not in found}:
+            # The copy that was met is none that anybody can have; the job itself may be elsewhere.
+            copies = [job for job in self._walker.walk(most) if pulpo_id(job) in lost]
+            found |= {job.id: job for job in self._described(copies)}
+        return found
 
     def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
         """Look for one job by so many numbers; True = the answer is certain."""

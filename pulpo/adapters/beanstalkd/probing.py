@@ -15,11 +15,12 @@ from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.asking import Asking, count
 from pulpo.adapters.beanstalkd.link import Kind
 from pulpo.clock import Clock
-from pulpo.errors import QueueError, QueueUnavailableError
+from pulpo.errors import QueueError
 
 __all__ = [
     "CONNECTIONS",
     "PREFIX",
+    "NoRoomError",
     "TimerProbe",
     "WriteProbe",
     "probe_timers",
@@ -35,6 +36,10 @@ _TRIES, _PAUSE = 20, 0.05
 _LONG = 60
 # How old a probe's job is that nobody will delete any more, in seconds.
 _LEFT_BEHIND = 60
+
+
+class NoRoomError(QueueError):
+    """The server took some of our jobs, and then no more."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,7 +75,7 @@ def probe_write(asking: Asking) -> WriteProbe:
 def probe_timers(asking: Asking, dial: Callable[[], Asking], clock: Clock) -> TimerProbe:
     """Let leases on silent connections run out, and look how many did; takes 2.5 s.
 
-    `dial` opens one more connection. Raises `QueueUnavailableError`.
+    `dial` opens one more connection. Raises `NoRoomError`, `QueueUnavailableError`.
     """
     # Its jobs are deleted after the connections that hold them are closed.
     with _queue(asking) as made, ExitStack() as silent:
@@ -162,7 +167,7 @@ def _reserve_own(asking: Asking, name: str, made: _Made) -> None:
         asking.ask(command)
     line = _put(asking, made, ttr=_LEASE)
     if not line.startswith(b"INSERTED"):
-        raise QueueUnavailableError(f"a put was answered {line[:64]!r}")
+        raise NoRoomError(f"a put was answered {line[:64]!r}")
     asking.ask(commands.reserve(0))
 
 

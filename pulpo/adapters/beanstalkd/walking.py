@@ -34,6 +34,7 @@ _WINDOW = 250
 _SPARSEST = 16
 # In these states the last reservation was ended by no verb that the counters know.
 _HELD = (JobState.RESERVED, JobState.BURIED)
+_STATES = frozenset(state.value for state in JobState)
 _REPLY_TIMEOUT = 10.0
 # Reads ids whatever the signature: looking is not running.
 _READER = Codec()
@@ -184,7 +185,11 @@ class Walker:
             requests = [(commands.stats_job(n), Awaited(Kind.STATS, n)) for n in batch]
             for reply in self.ask(requests):
                 if reply.data is not None:
-                    stats[reply.awaited.number] = commands.parse_stats(reply.data)
+                    found = commands.parse_stats(reply.data)
+                    # A put that was refused on a full disk leaves a job in no state: the server
+                    # shows it until it ends, and nobody can have it or delete it.
+                    if found["state"] in _STATES:
+                        stats[reply.awaited.number] = found
         return stats
 
     @property
@@ -260,14 +265,15 @@ def _newest(client: greenstalk.Client[bytes], total: int) -> tuple[int, int]:
 
     And how many jobs were put for that.
     """
+    client.use(PROBE)
     try:
-        client.use(PROBE)
         number = client.put(b"", commands.LONGEST, 2**31, 1)
         client.delete(number)
-        client.use("default")
     except (greenstalk.DrainingError, greenstalk.OutOfMemoryError):
         # It takes no job now: numbers since its start, and a good deal more from before.
         return total + 100_000, 0
+    finally:
+        client.use("default")
     return number, 1
 
 

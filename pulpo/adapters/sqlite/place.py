@@ -29,7 +29,6 @@ __all__ = [
     "check_folder",
     "check_side",
     "file_system",
-    "free_bytes",
     "identity",
     "is_network",
     "kinds",
@@ -98,14 +97,6 @@ def check_file(path: Path) -> Identity:
     if found.st_size == 1:  # SQLite would take it for an empty one, and write over it
         raise QueueUnusableError(f"not a SQLite file; pulpo leaves it as it is: {str(path)!r}")
     return found.st_dev, found.st_ino
-
-
-def free_bytes(folder: Path) -> int:
-    """Return how many bytes a process without privileges can still write to this disk."""
-    while not folder.exists():  # the first write makes it, on its parent's disk
-        folder = folder.parent
-    found = os.statvfs(folder)
-    return found.f_bavail * found.f_frsize
 
 
 def _make_file(path: Path) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pulpo.adapters.sqlite.place import free_bytes
 from pulpo.clock import Clock
 from pulpo.errors import QueueFullError
+from pulpo.folders import free_bytes
 
 __all__ = ["LEAST_FREE", "Room"]
 

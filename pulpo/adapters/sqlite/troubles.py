@@ -1,4 +1,4 @@
-"""What errors of SQLite and of the system mean for a queue; pure."""
+"""What errors of SQLite and of the system mean for a queue; looks at nothing but the disk."""
 
 from __future__ import annotations
 
@@ -12,11 +12,15 @@ from pulpo.errors import (
     QueueUnavailableError,
     QueueUnusableError,
 )
+from pulpo.folders import free_bytes
 
 __all__ = ["is_damage", "not_opened", "translated"]
 
 # https://sqlite.org/rescode.html: the low byte says the kind.
-_BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _NOT_A_DATABASE = 5, 6, 8, 10, 11, 13, 26
+_BUSY, _LOCKED, _READONLY, _IOERR, _CORRUPT, _FULL, _CANTOPEN = 5, 6, 8, 10, 11, 13, 14
+_NOT_A_DATABASE = 26
+# What SQLite writes beside a file before it can only read it: the index of its log, in steps.
+_LEAST_FOR_READING = 2 * 32_768
 
 
 def not_opened(error: OSError, path: Path) -> QueueUnavailableError:
@@ -47,4 +51,16 @@ def translated(error: sqlite3.Error, path: Path, *, committing: bool = False) ->
         return QueueUnusableError(f"not a SQLite file; pulpo leaves it as it is: {where}")
     if kind == _IOERR and committing:
         return PublishUncertainError(f"the disk failed while the queue file was synced: {where}")
+    if kind in (_IOERR, _CANTOPEN) and _is_full(path.parent):
+        return QueueUnavailableError(
+            "the disk of the queue file is full, so that it cannot even be read; make room: "
+            + where
+        )
     return QueueUnavailableError(f"the queue file cannot be used ({error}): {where}")
+
+
+def _is_full(folder: Path) -> bool:
+    try:
+        return free_bytes(folder) < _LEAST_FOR_READING
+    except OSError:
+        return False
