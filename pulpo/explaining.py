@@ -64,7 +64,8 @@ class Slot:
 class LiveWorker:
     """A worker that lives: which queues it serves, which types it knows, what it runs now.
 
-    `knows_more` = there are more types than these.
+    `knows_more` = there are more types than these. `has_no_thread_free` = what is no coroutine has
+    to wait there.
     """
 
     name: str
@@ -73,6 +74,7 @@ class LiveWorker:
     queues: frozenset[str]
     types: frozenset[str]
     knows_more: bool = False
+    has_no_thread_free: bool = False
     slots: tuple[Slot, ...] = ()
 
 
@@ -263,11 +265,31 @@ def _behind(job: JobFacts, facts: Facts) -> Reason:
         how_many = _count(most, "job") if least == most else f"up to {_count(most, 'job')}"
         text = f"{how_many} of its queue {'goes' if most == 1 else 'go'} first"
         hint = "start more workers, or publish what is urgent with a lower priority number"
-    if facts.rate:
+    if busy := _all_busy(job, facts):
+        text += busy
+        hint = (
+            "`pulpo workers --stacks` says where those are; start more workers, and give what is "
+            "slow a queue of its own"
+        )
+    elif facts.rate:
         text += f"; at the current rate it begins in about {_length((most + 1) / facts.rate)}"
     if job.problem:
         text += f"; {job.problem}"
     return Reason(Code.BEHIND, text, hint)
+
+
+def _all_busy(job: JobFacts, facts: Facts) -> str:
+    """Say that no worker of the queue has a thread free, and what holds the longest one."""
+    serving = [worker for worker in facts.workers or () if job.queue in worker.queues]
+    slots = [slot for worker in serving for slot in worker.slots]
+    if not slots or not all(worker.has_no_thread_free for worker in serving):
+        return ""
+    longest = min(slots, key=lambda slot: slot.since)
+    who = "the worker that serves it" if len(serving) == 1 else "each worker that serves it"
+    return (
+        f"; every thread of {who} is busy, one with {longest.type!r} for "
+        f"{_length(facts.now - longest.since)}"
+    )
 
 
 def _count(number: int, word: str) -> str:

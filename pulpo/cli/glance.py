@@ -107,6 +107,8 @@ def _summary(glance: Glance, rate: float | None) -> str:
     hosts = len({worker.host for worker in glance.workers})
     told = f"{_counted(len(glance.workers), 'process', 'processes')} on {_counted(hosts, 'host')}"
     told += f", {busy} of {slots} slots busy"
+    if all(worker.has_no_thread_free for worker in glance.workers):
+        told += ", no thread free"
     return told if rate is None else f"{told}, {rate:,.0f} jobs/s"
 
 

@@ -44,6 +44,7 @@ class WorkerSeen:
     beat: float
     running: tuple[RunningJob, ...] = ()
     id: str = ""
+    has_no_thread_free: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

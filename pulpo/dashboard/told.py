@@ -156,6 +156,7 @@ def _seen(worker: SeenWorker) -> WorkerSeen:
         busy=worker.busy,
         beat=worker.age,
         id=worker.id,
+        has_no_thread_free=worker.has_no_thread_free,
         running=tuple(
             RunningJob(
                 id=job.id,

@@ -56,6 +56,7 @@ def _live(seen: SeenWorker, now: float) -> LiveWorker:
         queues=frozenset() if seen.is_stopping else frozenset(seen.queues),
         types=frozenset(seen.types),
         knows_more=seen.types_left_out > 0,
+        has_no_thread_free=seen.has_no_thread_free,
         slots=tuple(
             Slot(job=job.id, type=job.type, since=now - job.seconds) for job in seen.running
         ),

@@ -80,6 +80,11 @@ class SeenWorker:
     types_left_out: int = 0
     age: float = 0.0
 
+    @property
+    def has_no_thread_free(self) -> bool:
+        """Whether every thread runs a job, whatever room there is for coroutines."""
+        return sum(job.slot.startswith("thread") for job in self.running) >= self.threads
+
     def serves(self, queue: str) -> bool:
         """Tell whether it takes jobs from a queue."""
         return queue in self.queues

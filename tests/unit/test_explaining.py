@@ -203,3 +203,26 @@ def test_a_job_that_was_put_back_by_workers_with_other_code_says_so() -> None:
     assert codes(found) == ["delayed"]
     assert "bounced once: unknown type" in found.reasons[0].text
     assert "pulpo check" in found.reasons[0].hint
+
+
+def test_a_job_behind_slow_ones_says_what_holds_every_thread() -> None:
+    slow = Slot(job="j9", type="report", since=NOW - 2_460)
+    full = replace(WORKER, has_no_thread_free=True, slots=(WORKER.slots[0], slow))
+
+    found = asked(workers=[full], ahead=(3, 3), rate=1.0)
+
+    (reason,) = found.reasons
+    assert reason.code.value == "behind"
+    assert "every thread of the worker that serves it is busy, one with 'report' for 41m" in (
+        reason.text
+    )
+    assert "current rate" not in reason.text, "which says nothing of what is stuck"
+    assert "pulpo workers --stacks" in reason.hint
+
+
+def test_one_free_thread_is_enough() -> None:
+    full = replace(WORKER, has_no_thread_free=True)
+    elsewhere = replace(full, queues=frozenset({"other"}))
+
+    assert "busy" not in asked(workers=[full, WORKER], ahead=(3, 3)).reasons[0].text
+    assert "busy" not in asked(workers=[WORKER, elsewhere], ahead=(3, 3)).reasons[0].text

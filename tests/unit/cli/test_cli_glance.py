@@ -67,6 +67,16 @@ def test_the_first_line_says_who_works_and_how_fast() -> None:
     assert first == "beanstalkd://localhost  1 process on 1 host, 1 of 108 slots busy, 12 jobs/s"
 
 
+def test_the_first_line_says_that_no_thread_is_free_whatever_room_coroutines_have() -> None:
+    full = replace(WORKER, threads=1, running=(replace(JOB, slot="thread-1"),))
+
+    assert "1 of 101 slots busy, no thread free" in next(lines(replace(GLANCE, workers=[full])))
+    half = replace(GLANCE, workers=[full, WORKER])
+    assert "free" not in next(lines(half))
+    waiting = replace(full, running=(replace(JOB, slot="async"),))
+    assert "free" not in next(lines(replace(GLANCE, workers=[waiting])))
+
+
 def test_each_queue_says_what_waits_how_much_is_done_and_who_does_not_serve_it() -> None:
     rows = {row[0]: row[1:] for row in shown(GLANCE) if row}
 
