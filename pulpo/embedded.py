@@ -27,7 +27,7 @@ from pulpo.worker.chores import LAST_CHORES, Chores
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
 from pulpo.worker.settings import WorkerParts, WorkerSettings
-from pulpo.worker.tally import Tally
+from pulpo.worker.tally import Reader, Tally
 
 if TYPE_CHECKING:
     from typing import Self
@@ -59,7 +59,7 @@ class EmbeddedWorker:
         self._parts = parts
         self._settings = settings
         self._clock = clock
-        self._tally = Tally()
+        self._tally = Tally(*([Reader.SIDE] if settings.side else []))
         counts = [self._tally.count] if settings.side else []
         self._journal = Journal(
             clock, format=settings.log_format, counts=counts, redaction=parts.redaction

@@ -8,9 +8,12 @@ from __future__ import annotations
 
 __all__ = ["escape"]
 
+# Those that everybody knows by a letter.
+_LETTERS = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+
 
 def escape(text: str, *, keep: str = "") -> str:
-    """Return the text with everything that does not print as `\\u001b`; `keep` stays as it is."""
+    """Return the text with all that does not print as `\\n` or `\\u001b`; `keep` stays as it is."""
     if text.isprintable():
         return text
     return "".join(
@@ -19,5 +22,7 @@ def escape(text: str, *, keep: str = "") -> str:
 
 
 def _number_of(char: str) -> str:
+    if char in _LETTERS:
+        return _LETTERS[char]
     code = ord(char)
     return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"

@@ -21,7 +21,7 @@ from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.errors import QueueError
 from pulpo.side import side_of
 from pulpo.system import open_standard_streams
-from pulpo.worker.door import listen
+from pulpo.worker.http_server import listen
 from pulpo.worker.settings import WorkerSettings
 from pulpo.worker.supervisor import supervise
 

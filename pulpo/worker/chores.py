@@ -8,13 +8,11 @@ from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
 
 from pulpo.clock import Clock
 from pulpo.duration import as_text
-from pulpo.side import SideStore, side_of
+from pulpo.side import side_of
 from pulpo.system import wait_any
-from pulpo.telling import SeenWorker
 from pulpo.waker import Waker
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
@@ -34,23 +32,12 @@ LAST_CHORES = 0.5
 class Chores:
     """The thread of one worker process that tells; `start` and `stop` are the loop thread's."""
 
-    def __init__(
-        self,
-        myself: SeenWorker,
-        slots: Slots,
-        tally: Tally,
-        clock: Clock,
-        journal: Journal,
-        *,
-        open_store: Callable[[], SideStore | None],
-        stopped: threading.Event,
-    ) -> None:
+    def __init__(self, teller: Teller, slots: Slots, journal: Journal) -> None:
+        self._teller = teller
         self._slots = slots
-        self._clock = clock
         self._journal = journal
         self._bell = Waker()
         self._ending = self._asked = False
-        self._teller = Teller(myself, slots, tally, clock, journal, open_store, stopped)
         self._thread = threading.Thread(target=self._serve, name="pulpo-chores", daemon=True)
 
     @classmethod
@@ -65,15 +52,17 @@ class Chores:
         supervisor: int,
     ) -> Chores:
         """Return the chores of a worker; `supervisor` is a process id."""
-        return cls(
+        journal = Journal(clock, format=settings.log_format)  # the worker's own is the loop's
+        teller = Teller(
             introduce(parts, settings, clock, supervisor=supervisor),
             worker.slots,
             tally,
             clock,
-            Journal(clock, format=settings.log_format),  # the worker's own is the loop thread's
+            journal,
             open_store=(lambda: side_of(parts.engine)) if settings.side else lambda: None,
             stopped=worker.stopped,
         )
+        return cls(teller, worker.slots, journal)
 
     def start(self) -> None:
         """Begin, beside the loop; where there is no room for a thread, the work goes on without."""

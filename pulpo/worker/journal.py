@@ -18,6 +18,7 @@ from typing import TextIO
 
 from pulpo.clock import Clock
 from pulpo.duration import as_text
+from pulpo.printable import escape
 from pulpo.redaction import DEFAULT, Redaction
 from pulpo.run import CURRENT, Run
 from pulpo.worker.decide import SUCCESS, Ending, Verdict
@@ -143,13 +144,6 @@ def _event_as_text(now: str, level: str, event: str, fields: Mapping[str, object
 
 def _event_as_json(now: str, level: str, event: str, fields: Mapping[str, object]) -> str:
     return json.dumps({"time": now, "level": level, "event": event, **fields}, default=str) + "\n"
-
-
-def escape(text: str) -> str:
-    """Return text whose control, line and direction characters are shown, not obeyed."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
 def log_format(format: str, *, verbose: bool) -> None:

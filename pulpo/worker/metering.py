@@ -1,23 +1,19 @@
-"""How many jobs came to which end, and how long they ran: counted in a process, summed in another.
+"""How many jobs came to which end, and how long they ran, over all processes of a worker.
 
-A worker process counts, and about once a second gives away what it has counted since; the
-supervisor adds that up, over all processes and their successors. Only for workers that are watched
-over HTTP: others meter nothing. What is kept by the minute for everybody is counted in
-`pulpo.worker.tally`.
+Each process counts for itself (`pulpo.worker.tally`), and about once a second gives away what is
+new, as plain values; the supervisor adds that up, over all processes and their successors. Only for
+workers that are watched over HTTP.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from pulpo.run import Run
-from pulpo.telling import BOUNDS
-from pulpo.worker.decide import Ending, Verdict
-from pulpo.worker.journal import Ended
+from pulpo.telling import BOUNDS, MinuteCount, merged
+from pulpo.worker.decide import Ending
 
-__all__ = ["BUCKETS", "OUTCOMES", "Meter", "Totals"]
+__all__ = ["BUCKETS", "OUTCOMES", "Totals", "report"]
 
 OUTCOMES = (
     Ending.SUCCESS.value,
@@ -30,59 +26,25 @@ OUTCOMES = (
 )
 # Upper bounds of the histogram of runtimes, in seconds.
 BUCKETS = BOUNDS
-# Of queues and types, which a stranger's messages could make up without end.
-MOST_LABELS = 1_000
-OTHERS = ("(others)", "(others)")
 
 _Labels = tuple[str, str]
 
 
-class Meter:
-    """Counts in a worker process; the loop thread's."""
-
-    def __init__(self) -> None:
-        self._known: set[_Labels] = set()
-        self._jobs: dict[tuple[_Labels, str], int] = {}
-        self._runs: dict[_Labels, list[float]] = {}
-
-    def count(self, ended: Sequence[Ended]) -> None:
-        """Count jobs whose end the queue has confirmed."""
-        for run, verdict, seconds in ended:
-            self._note(run, verdict, seconds)
-
-    def _note(self, run: Run, verdict: Verdict, seconds: float) -> None:
-        outcome = verdict.ending.value
-        if outcome not in OUTCOMES:
-            return
-        labels = self._labels(run)
-        key = (labels, outcome)
-        self._jobs[key] = self._jobs.get(key, 0) + 1
-        if not run.started and not run.isolated:
-            return
-        counts = self._runs.get(labels)
-        if counts is None:
-            # One for each bucket, one for what is longer, and the sum.
-            counts = self._runs[labels] = [0.0] * (len(BUCKETS) + 2)
-        counts[bisect_left(BUCKETS, seconds)] += 1
-        counts[-1] += seconds
-
-    def _labels(self, run: Run) -> _Labels:
-        # Its own name, not an alias; of what no code here knows, the one that all of it shares.
-        labels = (run.queue, run.job_type.type)
-        if labels not in self._known:
-            if len(self._known) >= MOST_LABELS:
-                return OTHERS
-            self._known.add(labels)
-        return labels
-
-    def take(self) -> dict[str, object]:
-        """Return what was counted since the last call, as plain values."""
-        if not self._jobs:
-            return {}
-        jobs = [[*labels, outcome, count] for (labels, outcome), count in self._jobs.items()]
-        runs = [[*labels, counts] for labels, counts in self._runs.items()]
-        self._jobs, self._runs = {}, {}
-        return {"jobs": jobs, "runs": runs}
+def report(counts: Iterable[MinuteCount]) -> dict[str, object]:
+    """Return what a process has counted as plain values: ends of jobs, and the times of runs."""
+    ends = [count for count in counts if count.outcome in OUTCOMES]
+    if not ends:
+        return {}
+    jobs = [
+        [count.queue, count.type, count.outcome, count.jobs]
+        for count in merged(ends, by=("queue", "type", "outcome"))
+    ]
+    runs = [
+        [count.queue, count.type, [*count.runtimes, count.seconds]]
+        for count in merged(ends, by=("queue", "type"))
+        if sum(count.runtimes)
+    ]
+    return {"jobs": jobs, "runs": runs}
 
 
 class Totals:

@@ -1,7 +1,7 @@
 """What is counted of a worker process, and what a watched one tells its supervisor of it.
 
-It tells with each beat how it stands and what it has metered; one that nobody watches tells nothing
-of it, and meters nothing.
+It tells with each beat how it stands and what it has counted; one that nobody watches tells nothing
+of it.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from pulpo.clock import Clock
 from pulpo.worker.depths import Depths
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
-from pulpo.worker.metering import Meter
+from pulpo.worker.metering import report
 from pulpo.worker.report import BEAT_EVERY, Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
-from pulpo.worker.tally import Tally
+from pulpo.worker.tally import Reader, Tally
 
 __all__ = ["Observed"]
 
@@ -28,17 +28,18 @@ class Observed:
         self._clock = clock
         self._listeners = parts.listeners
         self._redaction = parts.redaction
-        self.tally, self._meter = Tally(), Meter()
+        wanted = ((Reader.SIDE, settings.side), (Reader.HTTP, settings.watched))
+        self.tally = Tally(*(reader for reader, is_wanted in wanted if is_wanted))
         queues = settings.queues or parts.registry.queues()
         self._depths = Depths(parts.engine, queues, clock) if settings.counts_queues else None
 
     def journal(self) -> Journal:
         """Return the journal for the worker."""
-        told = self._settings
-        chosen = ((told.side, self.tally.count), (told.watched, self._meter.count))
-        counts = [count for is_wanted, count in chosen if is_wanted]
         return Journal(
-            self._clock, format=told.log_format, counts=counts, redaction=self._redaction
+            self._clock,
+            format=self._settings.log_format,
+            counts=[self.tally.count] if self.tally.is_read else [],
+            redaction=self._redaction,
         )
 
     def begin(self, worker: Worker, reporter: Reporter) -> None:
@@ -57,5 +58,6 @@ class Observed:
             self._depths.stop()
 
     def _facts(self, worker: Worker) -> Mapping[str, object]:
-        found = {**worker.facts(), **self._meter.take(), "dropped": self._listeners.dropped}
+        counted = report(self.tally.fetch(Reader.HTTP, self._clock.wall()))
+        found = {**worker.facts(), **counted, "dropped": self._listeners.dropped}
         return found if self._depths is None else {**found, **self._depths.take()}

@@ -22,9 +22,9 @@ from pulpo.system import SharedMoment
 from pulpo.worker.banner import banner
 from pulpo.worker.board import Board
 from pulpo.worker.child import NEIGHBOUR_DIED, run_child
-from pulpo.worker.door import Door
 from pulpo.worker.groups import Groups
 from pulpo.worker.guardian import Guardian
+from pulpo.worker.http_server import HttpServer
 from pulpo.worker.journal import Journal
 from pulpo.worker.place import Place
 from pulpo.worker.settings import WorkerParts, WorkerSettings
@@ -72,7 +72,7 @@ class _Supervisor:
         self._groups = Groups(len(loads), settings.threads)
         self._places = [Place(self._groups.row(number)) for number in range(len(loads))]
         self._board = Board(settings)
-        self._door = None if http is None else Door(http, self._board.answer, clock)
+        self._http = None if http is None else HttpServer(http, self._board.answer, clock)
         self._guardian = Guardian(self._groups)
         self._guard_at = 0.0
         self._signals = StopSignals(clock)
@@ -84,8 +84,8 @@ class _Supervisor:
 
     def run(self) -> int:
         self._signals.listen()
-        if self._door is not None:
-            self._journal.say("INFO", "serving", url=self._door.url)
+        if self._http is not None:
+            self._journal.say("INFO", "serving", url=self._http.url)
         try:
             while not self._is_over():
                 self._guard()
@@ -99,8 +99,8 @@ class _Supervisor:
                 place.kill()
             self._guardian.dismiss()
             self._signals.bell.close()
-            if self._door is not None:
-                self._door.close()
+            if self._http is not None:
+                self._http.close()
         if self._stopping:
             self._journal.say("INFO", "stopped")
         return self._exit_code
@@ -139,8 +139,8 @@ class _Supervisor:
         """In a new process: close what belongs to the supervisor and to the others, and work."""
         self._signals.forget()
         self._guardian.forget()
-        if self._door is not None:
-            self._door.close()
+        if self._http is not None:
+            self._http.close()
         for place in self._places:
             place.forget()
         signal.pthread_sigmask(signal.SIG_UNBLOCK, STOPS)
@@ -160,13 +160,13 @@ class _Supervisor:
             if place.reports is not None:
                 poll.register(place.reports.fd, select.POLLIN)
                 by_fd[place.reports.fd] = place
-        if self._door is not None:
-            self._door.wait_in(poll)
+        if self._http is not None:
+            self._http.wait_in(poll)
         for fd, _ in poll.poll(self._pause() * 1000):
             if fd in by_fd:
                 self._take_reports(by_fd[fd])
-            elif self._door is not None:
-                self._door.serve(fd)
+            elif self._http is not None:
+                self._http.serve(fd)
         self._signals.bell.silence()
 
     def _pause(self) -> float:

@@ -1,7 +1,8 @@
-"""How many runs ended how, and how long they took: counted by the loop, fetched by the chores.
+"""How many runs ended how, and how long they took: counted once, by the loop, for all who ask.
 
-In memory only, under a lock that is taken once a tick. What a type is called is a stranger's word:
-names that this code does not know are counted together, or they could fill the disk.
+They are the chores, which write it beside the queue, and the reporter of a worker that is watched
+over HTTP. In memory only, under a lock that is taken once a tick. What a type is called is a
+stranger's word: those that this code does not know are one type, or they could fill a disk.
 """
 
 from __future__ import annotations
@@ -9,19 +10,28 @@ from __future__ import annotations
 import threading
 from bisect import bisect_left
 from collections.abc import Sequence
+from enum import Enum
 
 from pulpo.identity import published_at
 from pulpo.run import Run
 from pulpo.telling import BOUNDS, MinuteCount
 from pulpo.worker.decide import SUCCESS, Verdict
-from pulpo.worker.opening import UNKNOWN
 
-__all__ = ["OTHERS", "Tally"]
+__all__ = ["OTHERS", "Reader", "Tally"]
 
-#: What jobs are counted under whose type is not known here, or for whose name there is no room.
+#: What jobs are counted under for whose queue and type there is no room.
 OTHERS = "(others)"
 _MOST_NAMES = 1_000
+# Of a reader who does not come by: its thread could not be started, say.
+_MOST_WAITING = 2_000
 _SHORT = BOUNDS[0]
+
+
+class Reader(Enum):
+    """Who fetches what was counted."""
+
+    SIDE = "side"
+    HTTP = "http"
 
 
 class _Cell:
@@ -41,9 +51,10 @@ _NO_CELL = _Cell(("", "", ""))
 
 
 class Tally:
-    """What has ended since it was last asked: one thread counts, another one fetches."""
+    """What has ended since each reader last asked: one thread counts, others fetch."""
 
-    def __init__(self) -> None:
+    def __init__(self, *readers: Reader) -> None:
+        self._waiting: dict[Reader, list[MinuteCount]] = {reader: [] for reader in readers}
         self._lock = threading.Lock()
         self._cells: dict[tuple[str, str, str], _Cell] = {}
         self._names: set[tuple[str, str]] = set()
@@ -60,7 +71,7 @@ class Tally:
                     queue, type, before = run.queue, run.type, verdict
                     cell = self._find(run, verdict)
                 cell.jobs += 1
-                if run.started:
+                if run.started or run.isolated:
                     cell.seconds += seconds
                     if seconds <= _SHORT:
                         cell.runtimes[0] += 1
@@ -70,13 +81,27 @@ class Tally:
                 # Of one in each tick only: its id is a text to be read.
                 self._note_wait(cell, ended[-1][0])
 
-    def fetch(self, wall: float) -> list[MinuteCount]:
-        """Return what was counted since the last call, as of the minute of `wall`; any thread."""
+    @property
+    def is_read(self) -> bool:
+        """Whether anybody asks; else nothing need be counted."""
+        return bool(self._waiting)
+
+    def fetch(self, reader: Reader, wall: float) -> list[MinuteCount]:
+        """Return what was counted since the reader's last call; any thread.
+
+        Counts are of the minute of `wall` at which the first of the readers came by.
+        """
         with self._lock:
             cells, self._cells = self._cells, {}
-        minute = int(wall // 60) * 60
-        # Two names may lead to one cell, that of all others.
-        return [_as_count(cell, minute) for cell in {id(c): c for c in cells.values()}.values()]
+            minute = int(wall // 60) * 60
+            # Two names may lead to one cell, that of all others.
+            each = {id(cell): cell for cell in cells.values()}.values()
+            new = [_as_count(cell, minute) for cell in each]
+            for waiting in self._waiting.values():
+                waiting += new
+                del waiting[:-_MOST_WAITING]
+            found, self._waiting[reader] = self._waiting[reader], []
+        return found
 
     def _find(self, run: Run, verdict: Verdict) -> _Cell:
         outcome = "success" if verdict is SUCCESS else verdict.ending.value
@@ -88,8 +113,8 @@ class Tally:
         return cell
 
     def _name(self, run: Run) -> tuple[str, str]:
-        # Its own name, not an alias.
-        name = (run.queue, OTHERS if run.job_type is UNKNOWN else run.job_type.type)
+        # Its own name, not an alias; of what no code here knows, the one that all of it shares.
+        name = (run.queue, run.job_type.type)
         if name in self._names:
             return name
         if len(self._names) >= _MOST_NAMES:

@@ -33,7 +33,7 @@ from pulpo.telling.workers import MOST_RUNNING, MOST_TYPES
 from pulpo.worker.journal import Journal
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.slots import Slots
-from pulpo.worker.tally import Tally
+from pulpo.worker.tally import Reader, Tally
 
 __all__ = ["EVERY", "Teller", "introduce"]
 
@@ -78,6 +78,7 @@ class Teller:
         tally: Tally,
         clock: Clock,
         journal: Journal,
+        *,
         open_store: Callable[[], SideStore | None],
         stopped: threading.Event,
     ) -> None:
@@ -134,7 +135,7 @@ class Teller:
 
     def _gather(self) -> None:
         # Before the store is asked for anything: what waits for it keeps its minute.
-        counts = self._tally.fetch(self._clock.wall())
+        counts = self._tally.fetch(Reader.SIDE, self._clock.wall())
         if counts:
             self._pending = merged((*self._pending, *counts), KEYS)[-MOST_PENDING:]
 

@@ -15,9 +15,10 @@ from hypothesis import strategies as st
 
 from pulpo.clock import ManualClock
 from pulpo.job import Verb
+from pulpo.printable import escape
 from pulpo.run import CURRENT
 from pulpo.worker.decide import SUCCESS, Ending, Verdict
-from pulpo.worker.journal import Journal, escape, log_format
+from pulpo.worker.journal import Journal, log_format
 from tests.worker.stage import run_of
 
 BURIED = Verdict(Ending.BURIED, Verb.BURY, failures=1, error="x", reason="bad\x1b[2J order\u202e")
@@ -53,7 +54,7 @@ def test_a_line_of_json_has_the_same_in_fields() -> None:
 def test_the_reason_of_a_job_drives_no_terminal() -> None:
     line = told("text", BURIED)
 
-    assert line.endswith(r" - bad\x1b[2J order\u202e" + "\n")
+    assert line.endswith(r" - bad\u001b[2J order\u202e" + "\n")
     assert " ERROR   buried " in line
 
 
@@ -181,10 +182,10 @@ def test_a_logged_traceback_forges_no_line_and_drives_no_terminal(
             logging.getLogger("shop\x1b").exception("it failed")
     first, *below = capsys.readouterr().err.splitlines()
 
-    assert first.endswith("shop\\x1b it failed")
+    assert first.endswith("shop\\u001b it failed")
     assert all(line.startswith("    ") and line.isprintable() for line in below)
     assert below[-2:] == [
-        "    ValueError: \\x1b[2J\\r",
+        "    ValueError: \\u001b[2J\\r",
         "    2026-01-01T00:00:00.000Z INFO    success   forged id=1",
     ]
 

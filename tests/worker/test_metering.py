@@ -7,9 +7,9 @@ import json
 import pytest
 
 from pulpo.job import Verb
-from pulpo.worker import metering as module
 from pulpo.worker.decide import EXPIRED, RELEASED, SUCCESS, Ending, Verdict
-from pulpo.worker.metering import BUCKETS, OUTCOMES, Meter, Totals
+from pulpo.worker.metering import BUCKETS, OUTCOMES, Totals, report
+from pulpo.worker.tally import Reader, Tally
 from tests.worker.stage import run_of
 
 BURIED = Verdict(Ending.BURIED, Verb.BURY)
@@ -21,13 +21,17 @@ def ran(**headers: object):  # type: ignore[no-untyped-def]
     return run
 
 
-def handed_over(meter: Meter, totals: Totals) -> None:
+def a_meter() -> Tally:
+    return Tally(Reader.HTTP)
+
+
+def handed_over(meter: Tally, totals: Totals) -> None:
     """Let the totals have what was counted, as it travels through the pipe."""
-    totals.add(json.loads(json.dumps(meter.take())))
+    totals.add(json.loads(json.dumps(report(meter.fetch(Reader.HTTP, 1_800_000_000.0)))))
 
 
 def test_what_was_counted_is_added_up_once() -> None:
-    one, two, totals = Meter(), Meter(), Totals()
+    one, two, totals = a_meter(), a_meter(), Totals()
     for meter in (one, two):
         meter.count([(ran(), SUCCESS, 0.02)])
         meter.count([(ran(), BURIED, 7.0)])
@@ -53,7 +57,7 @@ def test_what_was_counted_is_added_up_once() -> None:
 
 
 def test_a_runtime_that_is_a_bound_is_within_it() -> None:
-    meter, totals = Meter(), Totals()
+    meter, totals = a_meter(), Totals()
     meter.count([(ran(), SUCCESS, 0.005)])
     handed_over(meter, totals)
 
@@ -61,7 +65,7 @@ def test_a_runtime_that_is_a_bound_is_within_it() -> None:
 
 
 def test_what_did_not_run_has_no_runtime() -> None:
-    meter, totals = Meter(), Totals()
+    meter, totals = a_meter(), Totals()
     meter.count([(run_of(), EXPIRED, 0.0)])
     handed_over(meter, totals)
 
@@ -71,24 +75,7 @@ def test_what_did_not_run_has_no_runtime() -> None:
 
 @pytest.mark.parametrize("verdict", [RELEASED, Verdict(Ending.BOUNCED, Verb.REPLACE)])
 def test_what_has_come_to_no_end_is_not_counted(verdict: Verdict) -> None:
-    meter = Meter()
+    meter = a_meter()
     meter.count([(ran(), verdict, 1.0)])
 
-    assert meter.take() == {}
-
-
-def test_strangers_cannot_make_up_labels_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MOST_LABELS", 3)
-    meter, totals = Meter(), Totals()
-    for number in range(10):
-        run = ran()
-        run.queue = f"q{number}"
-        meter.count([(run, SUCCESS, 0.1)])
-    handed_over(meter, totals)
-
-    assert {queue: counts["success"] for (queue, _), counts in totals.jobs.items()} == {
-        "q0": 1,
-        "q1": 1,
-        "q2": 1,
-        "(others)": 7,
-    }
+    assert report(meter.fetch(Reader.HTTP, 0.0)) == {}

@@ -24,7 +24,7 @@ from pulpo.worker.decide import SUCCESS
 from pulpo.worker.journal import Journal
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.slots import Slots
-from pulpo.worker.tally import Tally
+from pulpo.worker.tally import Reader, Tally
 from pulpo.worker.teller import EVERY, IDLE, LONGEST_PAUSE, Teller, introduce
 from pulpo.worker.threads import ThreadPool
 from tests.worker.stage import run_of, until
@@ -53,7 +53,7 @@ class Scene:
         self.engine = open_engine("memory://", clock=self.clock)
         self.store = Spoilt(self._open())
         self.door = self._open()
-        self.tally = Tally()
+        self.tally = Tally(Reader.SIDE)
         self.stopped = threading.Event()
         self.threads = ThreadPool(2, self.clock, lambda: None)
         coroutines = CoroutinePool(2, self.clock, lambda: None)
@@ -70,8 +70,8 @@ class Scene:
             self.tally,
             self.clock,
             Journal(self.clock, format="json", stream=self.stream),
-            lambda: self.opened[0],
-            self.stopped,
+            open_store=lambda: self.opened[0],
+            stopped=self.stopped,
         )
 
     def _open(self) -> SideStore:

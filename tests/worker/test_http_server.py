@@ -12,7 +12,7 @@ import pytest
 
 from pulpo.clock import ManualClock
 from pulpo.worker.board import Answer
-from pulpo.worker.door import LARGEST_REQUEST, MOST_CLIENTS, Door, listen
+from pulpo.worker.http_server import LARGEST_REQUEST, MOST_CLIENTS, HttpServer, listen
 from tests.worker.stage import until
 
 LONG = b"x" * 3_000_000
@@ -25,13 +25,13 @@ def answer(path: str) -> Answer:
 
 
 class Served:
-    """A door, and somebody who waits for it."""
+    """A server, and somebody who waits for it."""
 
     def __init__(self) -> None:
         self.clock = ManualClock()
         sock = listen("127.0.0.1", 0)
         self.port: int = sock.getsockname()[1]
-        self.door = Door(sock, answer, self.clock)
+        self.server = HttpServer(sock, answer, self.clock)
         self.is_over = False
         self.thread = threading.Thread(target=self._serve)
         self.thread.start()
@@ -39,10 +39,10 @@ class Served:
     def _serve(self) -> None:
         while not self.is_over:
             poll = select.poll()
-            self.door.wait_in(poll)
+            self.server.wait_in(poll)
             for fd, _ in poll.poll(10):
-                self.door.serve(fd)
-        self.door.close()
+                self.server.serve(fd)
+        self.server.close()
 
     def raw(self, data: bytes = b"") -> socket.socket:
         sock = socket.create_connection(("127.0.0.1", self.port), timeout=5)
@@ -121,7 +121,7 @@ def test_a_request_without_end_is_cut_off(served: Served) -> None:
 
 def test_clients_that_say_nothing_keep_nobody_out_for_long(served: Served) -> None:
     idle = [served.raw() for _ in range(MOST_CLIENTS)]
-    until(lambda: len(served.door._clients) == MOST_CLIENTS, "all of them are in")
+    until(lambda: len(served.server._clients) == MOST_CLIENTS, "all of them are in")
     served.clock.advance(6)
 
     assert served.get("/x") == (200, b"/x")
@@ -147,7 +147,7 @@ def test_an_answer_that_fails_ends_nothing(
 
 
 def test_it_says_where_it_listens(served: Served) -> None:
-    assert served.door.url == f"http://127.0.0.1:{served.port}"
+    assert served.server.url == f"http://127.0.0.1:{served.port}"
 
 
 def test_an_address_that_is_taken_is_an_error(served: Served) -> None:

@@ -15,7 +15,7 @@ from contextlib import suppress
 from pulpo.clock import Clock
 from pulpo.worker.board import Answer
 
-__all__ = ["Door", "listen"]
+__all__ = ["HttpServer", "listen"]
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ class _Client:
         self.answer = b""
 
 
-class Door:
+class HttpServer:
     """The thread that polls owns it."""
 
     def __init__(self, sock: socket.socket, answer: Callable[[str], Answer], clock: Clock) -> None:
