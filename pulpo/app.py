@@ -59,14 +59,14 @@ class Pulpo:
     def __init__(
         self, url: str | None = None, *, clock: Clock | None = None, decide_later: bool = False
     ) -> None:
-        self._clock = clock or SystemClock()
         self._registry = Registry()
-        self._choice = Choice(self._clock)
-        self._sender = Sender(self._registry, self._clock, self._choice.connections)
+        #: Which queue it works with; a test lends it one of its own.
+        self.choice = Choice(clock or SystemClock())
+        self._sender = Sender(self._registry, self.choice)
         self.sender, self.on_commit = self._sender, OnCommit(self._sender)
         self.attendants: list[Attendant] = []  # they run beside each worker of this app
         if not decide_later:
-            self._choice.change(url)
+            self.choice.change(url)
 
     @property
     def registry(self) -> Registry:
@@ -76,12 +76,12 @@ class Pulpo:
     @property
     def engine(self) -> Engine:
         """The engine of the queue."""
-        return self._choice.connections().engine
+        return self.choice.connections().engine
 
     @property
     def shown_url(self) -> str:
         """The queue's URL without secrets."""
-        return mask(self._choice.connections().url)
+        return mask(self.choice.connections().url)
 
     @property
     def codec(self) -> Codec:
@@ -94,7 +94,7 @@ class Pulpo:
         For the start of a program, before other threads publish. Raises `UsageError` for a URL
         that no engine knows, and then changes nothing.
         """
-        self._choice.change(url)
+        self.choice.change(url)
 
     @overload
     def job(self, function: Callable[P, R], /) -> JobFunction[P, R]: ...
@@ -222,7 +222,7 @@ class Pulpo:
     def _embedded(self, *, burst: bool, limits: WorkerLimits) -> EmbeddedWorker:
         from pulpo.embedded import EmbeddedWorker  # noqa: PLC0415  # producers need no worker
 
-        return EmbeddedWorker.of(self.parts(), self._clock, burst=burst, limits=limits)
+        return EmbeddedWorker.of(self.parts(), self.choice.clock, burst=burst, limits=limits)
 
     def parts(self) -> WorkerParts:
         """Return what a worker of this app works with."""
@@ -238,7 +238,7 @@ class Pulpo:
 
         A later publish opens new ones. `with Pulpo(...) as app:` does it at the end.
         """
-        self._choice.close()
+        self.choice.close()
 
     def __enter__(self) -> Self:
         return self

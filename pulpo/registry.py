@@ -100,6 +100,12 @@ class Registry:
             self._names[name] = job_type
         return job_type
 
+    def remove(self, job_type: JobType) -> None:
+        """Forget a job type, its aliases too; for those that end with a test."""
+        del self._types[job_type.type]
+        for name in (job_type.type, *job_type.aliases):
+            del self._names[name]
+
     def find(self, name: str) -> JobType | None:
         """Return the job type of this name or alias; None if nobody knows it."""
         return self._names.get(name)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 
-from pulpo.clock import Clock
+from pulpo.choosing import Choice
 from pulpo.codec import Codec
 from pulpo.configuration import find_settings, signing_keys
 from pulpo.connections import Connections
@@ -32,12 +32,10 @@ _UNLIMITED = nullcontext()
 class Sender:
     """Publishes the checked messages of one app; any thread and any event loop may ask."""
 
-    def __init__(
-        self, registry: Registry, clock: Clock, connections: Callable[[], Connections]
-    ) -> None:
+    def __init__(self, registry: Registry, choice: Choice) -> None:
         self._registry = registry
-        self._clock = clock
-        self._connections = connections
+        self._choice = choice
+        self._connections = choice.connections
         # Made at first use, each by `dict.setdefault`: see `Connections` for why there is no lock.
         self._codec: dict[str, Codec] = {}
         self._declared: dict[str, Mapping[str, JobType]] = {}
@@ -79,7 +77,7 @@ class Sender:
 
     def now(self) -> float:
         """Return the second since the epoch."""
-        return self._clock.wall()
+        return self._choice.clock.wall()
 
     def connections(self) -> Connections:
         """Return the ways to the queue."""
@@ -145,7 +143,7 @@ class Sender:
                 self.listeners.tell(event)
 
     def _jobs(self, batch: Iterable[Message]) -> list[NewJob]:
-        codec, now, depth = self.codec, self._clock.wall(), _depth()
+        codec, now, depth = self.codec, self._choice.clock.wall(), _depth()
         return [new_job(message, codec, self._find, now, depth) for message in batch]
 
     def _find(self, type: str) -> JobType | None:

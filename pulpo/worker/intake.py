@@ -5,7 +5,6 @@ Settles nothing itself; what cannot run, or finds no room, gets its verdict here
 
 from __future__ import annotations
 
-import random
 from collections.abc import Sequence
 
 from pulpo.adapter import OwnClock
@@ -13,16 +12,15 @@ from pulpo.clock import Clock
 from pulpo.errors import QueueError
 from pulpo.job import Capabilities, Job
 from pulpo.run import Run
-from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.decide import RELEASED, Verdict, premature
 from pulpo.worker.drift import Drift
+from pulpo.worker.hands import Hands
 from pulpo.worker.isolation import Isolation
 from pulpo.worker.opening import open_job
 from pulpo.worker.room import Room
 from pulpo.worker.settings import WorkerParts
 from pulpo.worker.settling import Settling
 from pulpo.worker.suspects import Suspicion
-from pulpo.worker.threads import ThreadPool
 from pulpo.worker.watch import Watch
 
 __all__ = ["Intake"]
@@ -36,8 +34,7 @@ class Intake:
         parts: WorkerParts,
         clock: Clock,
         *,
-        threads: ThreadPool,
-        coroutines: CoroutinePool,
+        hands: Hands,
         room: Room,
         watch: Watch,
         settling: Settling,
@@ -48,8 +45,7 @@ class Intake:
     ) -> None:
         self._parts = parts
         self._clock = clock
-        self._threads = threads
-        self._coroutines = coroutines
+        self._hands = hands
         self._room = room
         self._watch = watch
         self._settling = settling
@@ -60,7 +56,7 @@ class Intake:
 
     def take(self, jobs: Sequence[Job], engine: Capabilities, *, asked: float) -> None:
         """Let jobs run that were reserved; they were `asked` for at that monotonic second."""
-        now, wall, spread = self._clock.monotonic(), self._clock.wall(), random.uniform(-1, 1)
+        now, wall, spread = self._clock.monotonic(), self._clock.wall(), self._hands.spread()
         codec, registry, chain = self._parts.codec, self._parts.registry, self._parts.chain
         plain: list[Run] = []
         coroutines: list[Run] = []
@@ -94,9 +90,9 @@ class Intake:
         if run is not None:
             self._drift.look_at(run, wall=wall)
         if plain:
-            self._threads.submit(plain, wake=self._room.hands_for(len(plain)))
+            self._hands.threads.submit(plain, wake=self._room.hands_for(len(plain)))
         if coroutines:
-            self._coroutines.submit(coroutines)
+            self._hands.coroutines.submit(coroutines)
 
     def _premature(self, run: Run, queue: OwnClock, wall: float) -> Verdict | None:
         """Return the verdict on a run that comes before its date, unless somebody has kicked it."""

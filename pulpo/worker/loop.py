@@ -9,7 +9,6 @@ values. It does not know which queue it works on, which process it is in, or wha
 from __future__ import annotations
 
 import os
-import random
 import threading
 from collections.abc import Callable
 
@@ -19,11 +18,11 @@ from pulpo.errors import QueueError, QueueUnusableError
 from pulpo.job import Capabilities, Job
 from pulpo.run import Run
 from pulpo.system import SharedMoment
-from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.decide import RELEASED, SUCCESS, Raised, Verdict, decide
 from pulpo.worker.drift import Drift
 from pulpo.worker.execute import Finished
 from pulpo.worker.groups import GroupRow
+from pulpo.worker.hands import Hands
 from pulpo.worker.intake import Intake
 from pulpo.worker.isolation import Isolation, Judgement
 from pulpo.worker.journal import Journal
@@ -34,7 +33,6 @@ from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.settling import Settling
 from pulpo.worker.slots import Slots
 from pulpo.worker.suspects import Suspicion
-from pulpo.worker.threads import ThreadPool
 from pulpo.worker.watch import Watch
 
 __all__ = ["Worker"]
@@ -60,7 +58,7 @@ _UNASKED = Capabilities(engine="", max_body=0)
 class Worker:
     """Drives one adapter, in the thread that calls `run`.
 
-    `beat` is called about every second for as long as the loop is alive.
+    `beat` is called about every second for as long as the loop is alive; `hands` run the handlers.
     """
 
     def __init__(
@@ -74,14 +72,16 @@ class Worker:
         beat: Callable[[], None] = lambda: None,
         last_death: SharedMoment | None = None,
         groups: GroupRow | None = None,
+        hands: Hands | None = None,
     ) -> None:
         self._adapter = adapter
         self._settings = settings
         self._clock = clock
         self._journal = journal
         self._beat = beat
-        self._threads = ThreadPool(settings.threads, clock, adapter.wake)
-        self._coroutines = CoroutinePool(settings.async_slots, clock, adapter.wake)
+        hands = hands or Hands.of(settings, clock, adapter.wake)
+        self._threads, self._coroutines = hands.threads, hands.coroutines
+        self._spread = hands.spread
         self._room = Room(parts.registry, settings, self._threads, self._coroutines)
         self._watch = Watch(adapter, clock, self._threads, self._coroutines)
         self.slots = Slots(self._threads, self._coroutines, clock)
@@ -91,8 +91,7 @@ class Worker:
         self._intake = Intake(
             parts,
             clock,
-            threads=self._threads,
-            coroutines=self._coroutines,
+            hands=hands,
             room=self._room,
             watch=self._watch,
             settling=self._settling,
@@ -118,7 +117,7 @@ class Worker:
         Raises `QueueUnusableError` where waiting for the queue is in vain, and
         `QueueUnavailableError` where a burst cannot reach it; else it waits.
         """
-        self._turn_until(self._is_over)
+        self._turn_until(self.is_over)
         return [run.job for run in self._watch.held.values()]
 
     def linger(self) -> None:
@@ -186,7 +185,7 @@ class Worker:
             return
         verdict = SUCCESS  # nearly always
         if result is not None:
-            verdict = _verdict(run, self._watch.seen_through(run, result), self._engine.delay_unit)
+            verdict = _verdict(run, result, self._watch, self._engine, self._spread)
         self._settling.judge(run, verdict, ended - run.started if run.started else 0.0)
 
     def _look_after_running(self) -> None:
@@ -203,7 +202,7 @@ class Worker:
         self._watch.renew(now)
         for run, error in self._watch.past_saving(now):
             # The thread is lost, its process will be: the next run waits until it is gone.
-            verdict = _decided(run, error, at_least=self._settings.grace)
+            verdict = _decided(run, error, at_least=self._settings.grace, spread=self._spread)
             self._settling.judge(run, verdict, now - run.started)
             reason = "its run does not end; this process takes no more jobs"
             self._journal.say("ERROR", "stuck", type=run.type, id=run.id, reason=reason)
@@ -242,7 +241,8 @@ class Worker:
             self._settling.give_back()
         return self._end is not None
 
-    def _is_over(self) -> bool:
+    def is_over(self) -> bool:
+        """Tell whether it has stopped, or in a burst whether nothing is ready; a turn later."""
         if self._is_stopping():
             assert self._end is not None
             now = self._clock.monotonic()
@@ -266,20 +266,23 @@ def _is_hopeless(error: QueueError, settings: WorkerSettings, watch: Watch, outa
     return in_vain or (settings.burst and outage.is_the_first_word(error))
 
 
-def _verdict(run: Run, result: object, delay_unit: float) -> Verdict:
+def _verdict(
+    run: Run, result: object, watch: Watch, engine: Capabilities, spread: Callable[[], float]
+) -> Verdict:
+    result = watch.seen_through(run, result)
     if type(result) is Judgement:
         return result.verdict
     if run.cut and type(result) is Raised:
         # Cancelled by us, which is no failure: handed back, should the queue still let us.
         return RELEASED
-    return _decided(run, result, at_least=delay_unit)
+    return _decided(run, result, at_least=engine.delay_unit, spread=spread)
 
 
-def _decided(run: Run, result: object, *, at_least: float) -> Verdict:
+def _decided(run: Run, result: object, *, at_least: float, spread: Callable[[], float]) -> Verdict:
     return decide(
         result,
         run.job_type.policy,
         failures=run.envelope.failures,
-        spread=random.uniform(-1, 1),
+        spread=spread(),
         at_least=at_least,
     )

@@ -66,7 +66,9 @@ class Room:
     def left(self) -> tuple[int, int]:
         """Return how many more runs of plain and of async handlers can be taken."""
         threads, seconds = self._threads, self._seconds
-        ahead = min(int(AHEAD / max(seconds, 1e-6)), MOST_AHEAD) if seconds < AHEAD else 0
+        ahead = 0
+        if seconds < AHEAD and threads.takes_ahead:
+            ahead = min(int(AHEAD / max(seconds, 1e-6)), MOST_AHEAD)
         return (
             threads.size - threads.in_hand + ahead,
             self._coroutines.size - self._coroutines.in_hand,

@@ -40,6 +40,9 @@ class ThreadPool:
     `finished` is called from the pool's threads when a result is there to be taken.
     """
 
+    #: Whether it is worth it to hand over a little more than there are threads.
+    takes_ahead = True
+
     def __init__(self, size: int, clock: Clock, finished: Callable[[], None]) -> None:
         self.size = size
         self._clock = clock

@@ -37,14 +37,14 @@ def dist(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def installed(archive: Path, folder: Path) -> Path:
+def installed(archive: Path, folder: Path, *others: str) -> Path:
     """Install an archive with its dependencies into a new environment; return its `bin`."""
     target = folder / "env"
     venv.create(target, with_pip=False, symlinks=True)
     python = target / "bin" / "python"
     run(
         sys.executable, "-m", "pip", "--disable-pip-version-check", "--python", python,
-        "install", "--quiet", archive, cwd=folder,
+        "install", "--quiet", archive, *others, cwd=folder,
     )  # fmt: skip
     return target / "bin"
 
@@ -75,8 +75,37 @@ def test_the_wheel_holds_the_package_and_nothing_else(dist: Path) -> None:
     assert "pulpo/dashboard/static/vendor/htmx-LICENSE" in names
     assert {name.split("/")[0] for name in names} == {
         "pulpo",
+        "pytest_pulpo.py",
         f"pulpo_messaging-{VERSION}.dist-info",
     }
+
+
+_KIT = """
+import sys
+import pulpo.testing
+
+def test_jobs(pulpo_queue, pulpo_clock):
+    @pulpo.job(backoff="1m")
+    def job(n):
+        if pulpo.current_job().attempt == 1:
+            raise ConnectionError
+    job.schedule_in("1h", 7)
+    pulpo.testing.assert_published(job, args=(7,), due_in="1h")
+    assert len(pulpo_queue.worker.run_for("1d")) == 2
+"""
+
+
+@pytest.mark.timeout(600)
+def test_the_pytest_plugin_needs_nothing_but_the_wheel_and_pytest(
+    dist: Path, tmp_path: Path
+) -> None:
+    (archive,) = dist.glob("*.whl")
+    programs = installed(archive, tmp_path, "pytest")
+    (tmp_path / "test_kit.py").write_text(_KIT)
+
+    for url in ("memory://", "sqlite:"):
+        told = run(programs / "python", "-m", "pytest", "--pulpo-url", url, cwd=tmp_path)
+        assert "1 passed" in told
 
 
 def test_the_source_distribution_holds_what_its_tests_need(dist: Path) -> None:
@@ -87,7 +116,7 @@ def test_the_source_distribution_holds_what_its_tests_need(dist: Path) -> None:
     assert names >= {
         "LICENSE", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "dev", "mkdocs.yml",
         "pyproject.toml", "docs/index.md", "tests/repo/test_packaging.py", "pulpo/py.typed",
-        "contrib/grafana/pulpo.json",
+        "contrib/grafana/pulpo.json", "pytest_pulpo.py",
     }  # fmt: skip
 
 

@@ -204,7 +204,7 @@ class RecordingAdapter:
 
 def pulpo_on(engine):
     app = pulpo.Pulpo(decide_later=True)
-    app._choice._queue["queue"] = Connections(engine, "recorder://")
+    app.choice._queue["queue"] = Connections(engine, "recorder://")
     return app
 
 

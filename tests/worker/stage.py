@@ -141,7 +141,7 @@ class Stage:
 
     def drain(self) -> None:
         """Tick until nothing is ready, running or to be settled."""
-        self.tick_until(self.worker._is_over, "the queue is empty")
+        self.tick_until(self.worker.is_over, "the queue is empty")
 
     def put(self, body: bytes, *, queue: str = "default", id: str = "odd") -> str:
         """Put any bytes at all."""

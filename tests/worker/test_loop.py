@@ -478,11 +478,11 @@ def test_coroutines_that_outlast_the_grace_are_cancelled_and_go_back(make_stage:
     stage.tick_until(lambda: stage.worker._coroutines.running(), "it runs")
     stage.worker.stop()
     stage.worker.tick()
-    assert not stage.worker._is_over()
+    assert not stage.worker.is_over()
     stage.clock.advance(10.5)
 
-    assert not stage.worker._is_over()
-    stage.tick_until(stage.worker._is_over, "its end")
+    assert not stage.worker.is_over()
+    stage.tick_until(stage.worker.is_over, "its end")
 
     assert cleaned.is_set()
     assert (stage.endings, stage.state(ref.id)) == (["released"], "ready")

@@ -20,6 +20,8 @@ from tests.worker.stage import run_of
 class Pool:
     """As much of a pool as `Room` looks at."""
 
+    takes_ahead = True
+
     def __init__(self, size: int) -> None:
         self.size = size
         self.in_hand = 0

@@ -39,6 +39,8 @@ _OF_EXTRAS = {
     "dashboard": {"jinja2", "markupsafe", "starlette", "uvicorn"},
     "worker/metrics.py": {"prometheus_client"},
 }
+# Beside the package, so that pytest loads nothing else with it; it imports pytest, which loads it.
+_PLUGIN = "pytest_pulpo.py"
 # What people can read, the pages of the dashboard among it.
 _READABLE = {"", ".py", ".typed", ".css", ".js", ".svg", ".html"}
 
@@ -84,8 +86,9 @@ def act(trial: Trial) -> None:
     trial.must(f"{info}/licenses/LICENSE" in files, "the wheel has its licence with it")
     entries = files[f"{info}/entry_points.txt"].decode()
     trial.must(
-        re.findall(r"^(\S+) = (\S+)$", entries, re.MULTILINE) == list(PROJECT["scripts"].items()),
-        f"the wheel brings one command: {entries!r}",
+        re.findall(r"^(\S+) = (\S+)$", entries, re.MULTILINE)
+        == [*PROJECT["scripts"].items(), *PROJECT["entry-points"]["pytest11"].items()],
+        f"the wheel brings one command, and one plugin for pytest: {entries!r}",
     )
     _imports_what_it_declares(trial)
     _is_silent_on_import(trial, wheel)
@@ -106,7 +109,7 @@ def _build(folder: Path) -> Path:
 def _is_this_source(trial: Trial, code: dict[str, bytes]) -> None:
     there = {
         str(path.relative_to(ROOT)): path.read_bytes()
-        for path in (ROOT / "pulpo").rglob("*")
+        for path in (ROOT / _PLUGIN, *(ROOT / "pulpo").rglob("*"))
         if path.is_file() and "__pycache__" not in path.parts
     }
     for name in sorted(there.keys() ^ code.keys()):

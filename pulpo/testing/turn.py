@@ -1,0 +1,113 @@
+"""One turn of the real worker, in the thread of the test: it runs what is ready, until nothing is.
+
+Reserving, decoding, retrying and settling are those of `pulpo.worker.loop`. What is different here:
+handlers run in this thread and one at a time, and no backoff is spread, so that the same test does
+the same thing each time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+
+from pulpo.clock import Clock
+from pulpo.run import Run
+from pulpo.testing.loops import Loops
+from pulpo.testing.runs import JobRun, Runs, job_run
+from pulpo.worker.decide import Raised
+from pulpo.worker.execute import Finished
+from pulpo.worker.hands import Hands
+from pulpo.worker.in_place import InThisThread, OnALoop
+from pulpo.worker.journal import Ended, Journal
+from pulpo.worker.loop import Worker
+from pulpo.worker.settings import WorkerParts, WorkerSettings
+
+__all__ = ["Turn"]
+
+# So long a turn waits for those who listen to events, in seconds.
+_LISTENING = 2.0
+
+
+class Turn:
+    """One burst of a worker; made anew for each.
+
+    It ends after `at_most` runs, even if more is ready. With `loops` coroutines run to their end
+    wherever they come up, without on the event loop of whoever awaits `arun`.
+    """
+
+    def __init__(
+        self,
+        parts: WorkerParts,
+        clock: Clock,
+        queues: Sequence[str],
+        *,
+        at_most: int,
+        loops: Loops | None,
+    ) -> None:
+        self._parts = parts
+        self._at_most = at_most
+        self._results: dict[Run, object] = {}
+        self._runs: list[JobRun] = []
+        self._interrupt: BaseException | None = None
+        self._adapter = parts.engine.adapter()
+        wake = self._adapter.wake
+        runner = None if loops is None else loops.run
+        self._coroutines = OnALoop(clock, wake, self._heard, runner)
+        hands = Hands(
+            threads=InThisThread(clock, wake, self._heard),
+            coroutines=self._coroutines,
+            spread=lambda: 0.0,
+        )
+        settings = WorkerSettings(
+            queues=tuple(queues), threads=1, async_slots=1, burst=True, side=False
+        )
+        journal = Journal(clock, counts=[self._note])
+        self._worker = Worker(
+            # Woken before each tick: what is waited for has happened by then, or never will.
+            self._adapter, parts, settings, clock=clock, journal=journal, beat=wake, hands=hands
+        )  # fmt: skip
+
+    def run(self) -> Runs:
+        """Work until nothing is ready; raises what ended the worker, or interrupted a handler."""
+        with self._at_the_queue():
+            self._worker.run()
+        return Runs(self._runs)
+
+    async def arun(self) -> Runs:
+        """Like `run`; coroutines run on this event loop."""
+        with self._at_the_queue():
+            while not self._worker.is_over():
+                self._adapter.wake()
+                self._worker.tick()
+                await self._coroutines.work_off()
+        return Runs(self._runs)
+
+    @contextmanager
+    def _at_the_queue(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._adapter.close()
+        self._parts.listeners.flush(_LISTENING)
+        if self._interrupt is not None:
+            raise self._interrupt
+
+    def _heard(self, done: Finished) -> None:
+        """A handler has ended, and its outcome is not settled yet."""
+        self._results[done.run] = done.result
+        if type(done.result) is Raised and _is_for_the_test(done.result.error):
+            self._interrupt = done.result.error
+            self._worker.stop()
+        if len(self._results) >= self._at_most:
+            self._worker.stop()
+
+    def _note(self, outcomes: Sequence[Ended]) -> None:
+        """The queue has taken these outcomes."""
+        self._runs += [
+            job_run(run, verdict, self._results.get(run)) for run, verdict, _ in outcomes
+        ]
+
+
+def _is_for_the_test(error: BaseException) -> bool:
+    # ^C, pytest.fail() and a task that is cancelled; sys.exit() is a handler's failure like others.
+    return not isinstance(error, Exception | SystemExit)

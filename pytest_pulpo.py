@@ -1,0 +1,87 @@
+"""The pytest plugin of pulpo: fixtures for tests of what publishes and runs jobs.
+
+Found by pytest itself once pulpo is installed. Nothing of pulpo is imported before a test asks for
+one of the fixtures: who does not test jobs pays nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from pulpo.app import Pulpo
+    from pulpo.testing import TrialClock, TrialQueue, TrialWorker
+    from pulpo.testing.beanstalkd import PrivateBeanstalkd
+
+__all__: list[str] = []
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option that says on which engine the tests run."""
+    parser.getgroup("pulpo").addoption(
+        "--pulpo-url",
+        metavar="URL",
+        default="memory://",
+        help="run the tests of jobs on another engine, each test on a queue of its own: sqlite: is "
+        "a file of each test, beanstalkd: a server of each test; any other queue must be empty, "
+        "and is emptied after each test (default: memory://)",
+    )
+
+
+@pytest.fixture
+def pulpo_app() -> Pulpo:
+    """The app that is tested: that of `pulpo.job`, unless a project says another here."""
+    import pulpo
+
+    return pulpo.default_app()
+
+
+@pytest.fixture
+def pulpo_queue(
+    pulpo_app: Pulpo, request: pytest.FixtureRequest, tmp_path: Path
+) -> Iterator[TrialQueue]:
+    """An empty queue, to which the app publishes until the test is over."""
+    from pulpo.testing import trial
+
+    url = str(request.config.getoption("--pulpo-url"))
+    with trial(pulpo_app, url, folder=tmp_path, refuse=pytest.skip) as queue:
+        yield queue
+
+
+@pytest.fixture
+def pulpo_worker(pulpo_queue: TrialQueue) -> TrialWorker:
+    """A worker of the queue, in the thread of the test: `run()` runs what is due."""
+    return pulpo_queue.worker
+
+
+@pytest.fixture
+def pulpo_clock(pulpo_queue: TrialQueue) -> TrialClock:
+    """The clock of queue and worker: it stands still until `advance("1h")`."""
+    return pulpo_queue.clock
+
+
+@pytest.fixture
+def pulpo_inline(pulpo_queue: TrialQueue) -> TrialQueue:
+    """The queue, whose jobs run at once when they are published or come due.
+
+    They still travel through the wire format and go by the rules of retrying. What a handler raises
+    is raised where the job was published, or where the clock was moved.
+    """
+    pulpo_queue.run_inline()
+    return pulpo_queue
+
+
+@pytest.fixture
+def beanstalkd() -> Iterator[PrivateBeanstalkd]:
+    """A beanstalkd that is started for the test, with its `.url` and `.port`; skips without it."""
+    from pulpo.testing.beanstalkd import NO_BEANSTALKD, PrivateBeanstalkd, find_beanstalkd
+
+    program = find_beanstalkd()
+    if program is None:
+        pytest.skip(NO_BEANSTALKD)
+    with PrivateBeanstalkd(program) as server:
+        yield server
