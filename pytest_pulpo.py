@@ -7,7 +7,6 @@ one of the fixtures: who does not test jobs pays nothing.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
@@ -19,17 +18,31 @@ if TYPE_CHECKING:
 
 __all__: list[str] = []
 
+_USUAL = "memory://"
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the option that says on which engine the tests run."""
     parser.getgroup("pulpo").addoption(
         "--pulpo-url",
         metavar="URL",
-        default="memory://",
+        default=_USUAL,
         help="run the tests of jobs on another engine, each test on a queue of its own: sqlite: is "
         "a file of each test, beanstalkd: a server of each test; any other queue must be empty, "
         "and is emptied after each test (default: memory://)",
     )
+
+
+def pytest_report_header(config: pytest.Config) -> str | None:
+    """Say on which engine the tests run, unless it is the usual one."""
+    url = config.getoption("--pulpo-url")
+    return None if url == _USUAL else f"pulpo: jobs of tests go to {_without_secrets(url)}"
+
+
+def _without_secrets(url: str) -> str:
+    from pulpo.queue_url import mask
+
+    return mask(url)
 
 
 @pytest.fixture
@@ -41,14 +54,14 @@ def pulpo_app() -> Pulpo:
 
 
 @pytest.fixture
-def pulpo_queue(
-    pulpo_app: Pulpo, request: pytest.FixtureRequest, tmp_path: Path
-) -> Iterator[TrialQueue]:
+def pulpo_queue(pulpo_app: Pulpo, request: pytest.FixtureRequest) -> Iterator[TrialQueue]:
     """An empty queue, to which the app publishes until the test is over."""
     from pulpo.testing import trial
 
     url = str(request.config.getoption("--pulpo-url"))
-    with trial(pulpo_app, url, folder=tmp_path, refuse=pytest.skip) as queue:
+    # Where pytest keeps it for a while, to be looked at after a failure.
+    folder = request.getfixturevalue("tmp_path") if url.startswith("sqlite") else None
+    with trial(pulpo_app, url, folder=folder, refuse=pytest.skip) as queue:
         yield queue
 
 

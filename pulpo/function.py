@@ -107,6 +107,11 @@ class JobFunction(Proxy, Generic[P, R]):
         """The job type: its name and its rules."""
         return self._self_type
 
+    @property
+    def publisher(self) -> Publisher:
+        """The app that it was declared on."""
+        return self._self_publisher
+
     def message(self, /, *args: P.args, **kwargs: P.kwargs) -> Message:
         """Return the message that `delay` would publish; each has an id of its own."""
         return self._self_template.with_body(self._self_arguments.body(args, kwargs))

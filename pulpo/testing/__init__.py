@@ -15,6 +15,7 @@ from __future__ import annotations
 
 from typing import Any, ParamSpec
 
+from pulpo.app import Pulpo
 from pulpo.duration import Duration
 from pulpo.errors import UsageError, WrongTypeError
 from pulpo.function import JobFunction
@@ -24,7 +25,7 @@ from pulpo.testing.clock import TrialClock
 from pulpo.testing.published import Arguments, PublishedJob
 from pulpo.testing.queue import TrialQueue
 from pulpo.testing.runs import JobRun, Runs
-from pulpo.testing.trials import current, is_going_on, trial
+from pulpo.testing.trials import current, trial, trial_of
 from pulpo.testing.worker import ByTheClock, TrialWorker
 
 __all__ = [
@@ -100,7 +101,8 @@ def perform(job: JobFunction[P, Any] | Message, /, *args: P.args, **kwargs: P.kw
 
     Arguments travel through the wire format, errors go by the job's rules: an exception comes back
     as `Retry` with its delay in seconds, or as `Bury` with its reason. What waits in the queue
-    stays as it is. A message stands for a job of `pulpo.register`. Raises `TypeError` for wrong
+    stays as it is; where there is no test's queue, what the handler publishes goes to one that ends
+    with this call. A message stands for a job of `pulpo.register`. Raises `TypeError` for wrong
     arguments, `UsageError` where the handler was not called.
     """
     return perform_attempt(1, job, *args, **kwargs)
@@ -111,9 +113,7 @@ def perform_attempt(
 ) -> Outcome:
     """Like `perform`, for a job that has failed `attempt - 1` times before."""
     message = _message(job, args, kwargs)
-    if is_going_on():
-        return current().worker.perform(message, attempt=attempt)
-    with trial() as queue:
+    with trial_of(_app(job)) as queue:
         return queue.worker.perform(message, attempt=attempt)
 
 
@@ -122,10 +122,13 @@ async def aperform(
 ) -> Outcome:
     """Like `perform`, for async tests; an `async def` handler runs on the test's event loop."""
     message = _message(job, args, kwargs)
-    if is_going_on():
-        return await current().worker.aperform(message)
-    with trial() as queue:
+    with trial_of(_app(job)) as queue:
         return await queue.worker.aperform(message)
+
+
+def _app(job: object) -> Pulpo | None:
+    publisher = job.publisher if isinstance(job, JobFunction) else None
+    return publisher if isinstance(publisher, Pulpo) else None
 
 
 def _message(job: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Message:

@@ -17,7 +17,7 @@ from pulpo.testing.connections import NotingConnections
 from pulpo.testing.places import place
 from pulpo.testing.queue import TrialQueue
 
-__all__ = ["current", "is_going_on", "trial"]
+__all__ = ["current", "trial", "trial_of"]
 
 # A list and no context variable: a fixture and its test may live in two contexts.
 _trials: list[TrialQueue] = []
@@ -57,9 +57,15 @@ def trial(
             _forget_local_types(app, known)
 
 
-def is_going_on() -> bool:
-    """Tell whether there is a trial."""
-    return bool(_trials)
+@contextmanager
+def trial_of(app: Pulpo | None) -> Iterator[TrialQueue]:
+    """Yield the last trial of an app (None: of any), or where there is none one for this block."""
+    going_on = [queue for queue in _trials if app in (None, queue.app)]
+    if going_on:
+        yield going_on[-1]
+    else:
+        with trial(app) as queue:
+            yield queue
 
 
 def current() -> TrialQueue:

@@ -132,9 +132,9 @@ class TrialWorker:
         end = self._clock.source.monotonic() + length
         while (left := end - self._clock.source.monotonic()) > 0:
             waits = [each.wait() for each in self.by_the_clock]
-            delayed = self._admin.list(state=JobState.DELAYED, limit=_MOST_RUNS)
-            soonest = [wait for wait in waits if wait is not None] + [job.due for job in delayed]
-            yield min(max(min(soonest, default=left), _SHORTEST_STEP), left)
+            waits += [job.due for job in self._admin.list(state=JobState.DELAYED, limit=1)]
+            soonest = min((wait for wait in waits if wait is not None), default=left)
+            yield min(max(soonest, _SHORTEST_STEP), left)
 
 
 def _ended(runs: Runs, at_most: int | None) -> Runs:

@@ -12,7 +12,7 @@ import click
 import pytest
 
 import pulpo
-from pulpo import errors
+from pulpo import errors, testing
 from pulpo.cli import _pulpo
 from pulpo.message import CONTROL_HEADERS
 from pulpo.options import JobOptions
@@ -62,6 +62,11 @@ def test_a_public_name_is_in_the_api_reference(name: str) -> None:
 
     # Errors have a page of their own; constants stand in a table.
     assert listed or f"`pulpo.{name}`" in page("api.md") or f"`{name}`" in page("errors.md")
+
+
+@pytest.mark.parametrize("name", testing.__all__)
+def test_a_name_of_the_test_kit_is_in_the_api_reference(name: str) -> None:
+    assert f"\n::: pulpo.testing.{name}\n" in page("api.md")
 
 
 @pytest.mark.parametrize("name", errors.__all__)

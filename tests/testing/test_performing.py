@@ -6,7 +6,7 @@ import pytest
 
 import pulpo
 from pulpo import Pulpo
-from pulpo.testing import TrialQueue, perform, perform_attempt
+from pulpo.testing import TrialQueue, perform, perform_attempt, trial
 
 pytestmark = pytest.mark.usefixtures("no_sleep")
 
@@ -98,6 +98,21 @@ def test_wrong_calls_name_what_is_wrong(app: Pulpo, queue: TrialQueue) -> None:
         perform("job")  # type: ignore[arg-type]
     with pytest.raises(pulpo.UsageError, match="has no outcome, its handler was not called; exp"):
         perform(job.using(expires=0), 1)
+
+
+def test_a_job_is_performed_by_its_own_app() -> None:
+    one, two = Pulpo("memory://"), Pulpo("memory://")
+
+    @one.job(type="t", retries=0)
+    def job() -> None:
+        raise ConnectionError
+
+    @two.job(type="t")
+    def other() -> None: ...
+
+    with trial(two):
+        assert isinstance(perform(job), pulpo.Bury)
+        assert perform(other) == pulpo.Success()
 
 
 def test_without_a_test_queue_a_job_has_one_for_the_moment() -> None:

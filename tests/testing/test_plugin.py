@@ -100,6 +100,7 @@ def test_a_project_tests_its_jobs_on_any_engine(project: Path, url: str | None) 
     done = run_pytest(project, *([] if url is None else ["--pulpo-url", url]))
 
     assert "6 passed" in done.stdout, done.stdout
+    assert ("pulpo: jobs of tests go to" in done.stdout) is (url not in (None, "memory://"))
     assert not list(project.glob("*.db"))
 
 
@@ -165,6 +166,48 @@ def test_a_project_may_have_an_app_of_its_own(project: Path) -> None:
 
     assert "1 passed" in done.stdout, done.stdout
     assert not list(project.glob("*.db"))
+
+
+def test_a_password_is_not_shown(project: Path) -> None:
+    done = run_pytest(project, "--pulpo-url", "beanstalkd://me:secret@127.0.0.1:1")
+
+    assert "beanstalkd://me:***@127.0.0.1:1" in done.stdout
+    assert "secret" not in done.stdout
+
+
+def test_every_test_can_be_kept_from_the_real_queue(project: Path) -> None:
+    (project / "pytest.ini").write_text("[pytest]\nusefixtures = pulpo_queue\n")
+    (project / "test_tasks.py").write_text(
+        "from tasks import welcome\ndef test_it():\n    welcome.delay(7)\n"
+    )
+    done = run_pytest(project)
+
+    assert "1 passed" in done.stdout, done.stdout
+    assert not list(project.glob("*.db"))
+
+
+def test_a_plugin_for_async_tests_is_served(project: Path) -> None:
+    (project / "test_tasks.py").write_text(
+        "import asyncio, pulpo, pytest\n"
+        "from pulpo.testing import adrain\n"
+        "LOOPS = []\n"
+        "@pulpo.job\n"
+        "async def job():\n"
+        "    LOOPS.append(asyncio.get_running_loop())\n"
+        "@pytest.fixture\n"
+        "def anyio_backend():\n"
+        "    return 'asyncio'\n"
+        "@pytest.fixture\n"
+        "async def published(pulpo_queue):\n"
+        "    return await job.adelay()\n"
+        "@pytest.mark.anyio\n"
+        "async def test_it(published):\n"
+        "    assert (await adrain()).succeeded == 1\n"
+        "    assert LOOPS == [asyncio.get_running_loop()]\n"
+    )
+    done = run_pytest(project)
+
+    assert "1 passed" in done.stdout, done.stdout
 
 
 def test_a_wrong_url_is_told(project: Path) -> None:

@@ -96,6 +96,24 @@ def test_a_job_without_retries_left_is_buried_with_its_error(app: Pulpo, queue: 
     assert "ConnectionError: down" in left.error
 
 
+def test_errors_are_raised_where_a_test_asks_for_it(app: Pulpo, queue: TrialQueue) -> None:
+    @app.job(type="t", backoff=0)
+    def job(failures: int) -> None:
+        if pulpo.current_job().attempt <= failures:
+            raise ConnectionError("down")
+
+    job.delay(1)
+    assert queue.drain().raise_errors().succeeded == 1
+    job.using(retries=1).delay(2)
+    runs = queue.drain()
+    with pytest.raises(ConnectionError, match="down"):
+        runs.raise_errors()
+    assert (
+        str(runs).splitlines()[1].endswith("out of retries after 2 failures: ConnectionError: down")
+    )
+    assert str(queue.drain()) == "nothing was run"
+
+
 def test_each_ending_is_counted(app: Pulpo, queue: TrialQueue) -> None:
     outcomes = {
         "success": None,

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import assert_type
 
 import pulpo
+from pulpo import testing
 
 
 @pulpo.job(type="mail.welcome", queue="mail", priority=pulpo.HIGH, retries=8, backoff=[1, "5m"])
@@ -216,6 +217,22 @@ def stamped(message: pulpo.Message) -> Generator[pulpo.Message, pulpo.JobRef, No
 @pulpo.on("buried")
 def alert(event: pulpo.Event) -> None:
     assert_type(event.reason, str)
+
+
+def test_of_jobs(pulpo_queue: testing.TrialQueue, pulpo_clock: testing.TrialClock) -> None:
+    assert_type(testing.perform(welcome, 7), pulpo.Outcome)
+    assert_type(testing.drain().raise_errors(), testing.Runs)
+    assert_type(
+        testing.published(welcome, args=(7,), due_in=("1m", 90)), list[testing.PublishedJob]
+    )
+    assert_type(pulpo_queue.assert_published("mail", args={"a": 1}, times=2).due_in, float)
+    pulpo_clock.advance("1h")
+    testing.perform(welcome)  # E
+    testing.perform(welcome, "seven")  # E
+    testing.perform_attempt("2", welcome, 7)  # E
+    testing.published(7)  # E
+    testing.assert_published(welcome, due_in=None, times="1")  # E
+    pulpo_clock.advance(None)  # E
 
 
 def middleware_and_listeners() -> None:
