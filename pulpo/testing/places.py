@@ -85,8 +85,10 @@ def _emptied(engine: Engine, url: str) -> Iterator[None]:
                 f"{mask(url)} holds {len(found)} jobs; what tests leave is deleted, so they need a "
                 "queue of their own"
             )
-        yield
-        _empty(admin)
+        try:
+            yield
+        finally:
+            _empty(admin)
     finally:
         admin.close()
 

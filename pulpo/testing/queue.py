@@ -38,7 +38,7 @@ class TrialQueue:
         self._connections = connections
         #: The app whose jobs come here.
         self.app = app
-        #: The queue's URL, for processes that the test starts.
+        #: The queue's URL.
         self.url = connections.url
         #: The time of this queue.
         self.clock = clock

@@ -63,24 +63,28 @@ class Turn:
         )
         journal = Journal(clock, counts=[self._note])
         self._worker = Worker(
-            # Woken before each tick: what is waited for has happened by then, or never will.
-            self._adapter, parts, settings, clock=clock, journal=journal, beat=wake, hands=hands
-        )  # fmt: skip
+            self._adapter, parts, settings, clock=clock, journal=journal, hands=hands
+        )
 
     def run(self) -> Runs:
         """Work until nothing is ready; raises what ended the worker, or interrupted a handler."""
         with self._at_the_queue():
-            self._worker.run()
+            while self._goes_on():
+                self._worker.tick()
         return Runs(self._runs)
 
     async def arun(self) -> Runs:
         """Like `run`; coroutines run on this event loop."""
         with self._at_the_queue():
-            while not self._worker.is_over():
-                self._adapter.wake()
+            while self._goes_on():
                 self._worker.tick()
                 await self._coroutines.work_off()
         return Runs(self._runs)
+
+    def _goes_on(self) -> bool:
+        # What the next tick might wait for has happened by then, or never will: nobody else works.
+        self._adapter.wake()
+        return not self._worker.is_over()
 
     @contextmanager
     def _at_the_queue(self) -> Iterator[None]:

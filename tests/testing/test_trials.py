@@ -175,6 +175,12 @@ def test_jobs_run_inline_on_a_beanstalkd(app: Pulpo, beanstalkd_program: str) ->
         assert done == [1, 2]
 
 
+def _publish(app: Pulpo) -> int:
+    """Publish a job, and return 0: for a test that fails after it."""
+    app.publish(pulpo.Message(type="t", queue="a"))
+    return 0
+
+
 def test_a_server_of_others_must_be_empty_and_is_emptied(
     app: Pulpo, beanstalkd_program: str
 ) -> None:
@@ -187,6 +193,8 @@ def test_a_server_of_others_must_be_empty_and_is_emptied(
             app.publish(pulpo.Message(type="t", queue="a"))
             app.publish(pulpo.Message(type="t", queue="b", delay="1h"))
             admin.pause("b")
+        with pytest.raises(ZeroDivisionError), trial(app, server.url):
+            app.publish(pulpo.Message(type="t", queue="a", priority=1 // _publish(app)))
         stats = [admin.stats(queue) for queue in ("a", "b")]
         assert [(s.ready, s.delayed, s.paused) for s in stats] == [(0, 0, False)] * 2
 

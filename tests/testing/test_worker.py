@@ -320,6 +320,25 @@ def test_middleware_and_listeners_are_those_of_the_app(app: Pulpo, queue: TrialQ
     assert queue.published()[0].headers == {"tenant": "acme"}
 
 
+def test_a_queue_that_fails_is_told_and_not_waited_for(
+    app: Pulpo, queue: TrialQueue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @app.job
+    def job() -> None: ...
+
+    job.delay()
+    adapter = queue.engine.adapter()
+    fails = pulpo.QueueUnavailableError("out of reach")
+
+    def exchange(*_: object, **__: object) -> None:
+        raise fails
+
+    monkeypatch.setattr(type(adapter), "exchange", exchange)
+    adapter.close()
+    with pytest.raises(pulpo.QueueUnavailableError, match="out of reach"):
+        queue.drain()
+
+
 def test_jobs_that_never_end_are_told(
     app: Pulpo, queue: TrialQueue, monkeypatch: pytest.MonkeyPatch
 ) -> None:
