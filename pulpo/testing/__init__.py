@@ -38,6 +38,7 @@ __all__ = [
     "TrialWorker",
     "adrain",
     "aperform",
+    "aperform_attempt",
     "assert_published",
     "drain",
     "perform",
@@ -121,9 +122,16 @@ async def aperform(
     job: JobFunction[P, Any] | Message, /, *args: P.args, **kwargs: P.kwargs
 ) -> Outcome:
     """Like `perform`, for async tests; an `async def` handler runs on the test's event loop."""
+    return await aperform_attempt(1, job, *args, **kwargs)
+
+
+async def aperform_attempt(
+    attempt: int, job: JobFunction[P, Any] | Message, /, *args: P.args, **kwargs: P.kwargs
+) -> Outcome:
+    """Like `perform_attempt`, for async tests."""
     message = _message(job, args, kwargs)
     with trial_of(_app(job)) as queue:
-        return await queue.worker.aperform(message)
+        return await queue.worker.aperform(message, attempt=attempt)
 
 
 def _app(job: object) -> Pulpo | None:

@@ -25,22 +25,34 @@ _GRAIN = 64
 
 
 class TrialClock:
-    """What a test knows of the time: `now`, and `advance`. Made by `pulpo.testing.trial`.
+    """The clock of a test's queue and worker: `now`, and `advance`. Made by `pulpo.testing.trial`.
 
-    One thread moves it, any thread may read it.
+    It is a `pulpo.clock.Clock`, and can be given to whatever takes one. One thread moves it, any
+    thread may read it.
     """
 
     def __init__(self, clock: Clock, refuse: Callable[[], NoReturn] | None = None) -> None:
-        #: What queue and worker are given.
-        self.source = clock
+        self._clock = clock
         self._refuse = refuse
         #: Called with the seconds that are to pass, by whoever runs what comes due meanwhile.
         self.living: Callable[[float], None] | None = None
 
+    def wall(self) -> float:
+        """Return seconds since the epoch."""
+        return self._clock.wall()
+
+    def monotonic(self) -> float:
+        """Return seconds that only `advance` moves."""
+        return self._clock.monotonic()
+
+    def boot(self) -> str:
+        """Return a name of this boot."""
+        return self._clock.boot()
+
     @property
     def now(self) -> datetime:
         """The time of queue and worker, in UTC."""
-        return datetime.fromtimestamp(self.source.wall(), UTC)
+        return datetime.fromtimestamp(self.wall(), UTC)
 
     def advance(self, duration: Duration) -> None:
         """Let time pass: delays, backoffs, leases and pauses end, and nobody waits for it.
@@ -57,17 +69,17 @@ class TrialClock:
 
     def advance_to(self, moment: datetime) -> None:
         """Let time pass until an aware datetime; see `advance`. The past is refused."""
-        length = check_moment(moment, "moment") - self.source.wall()
+        length = check_moment(moment, "moment") - self.wall()
         if length < 0:
             raise UsageError(f"a test's clock only goes forward; it is {self.now}: {moment!r}")
         self.advance(length)
 
     def move(self, length: float) -> None:
         """Move the hands by so many seconds, and tell nobody."""
-        if not isinstance(self.source, ManualClock):
+        if not isinstance(self._clock, ManualClock):
             assert self._refuse is not None
             self._refuse()
-        self.source.advance(length)
+        self._clock.advance(length)
 
 
 def frozen_clock() -> TrialClock:

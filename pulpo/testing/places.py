@@ -54,7 +54,7 @@ def place(url: str, folder: Path | None, refuse: Refuse | None) -> Iterator[Plac
         elif not rest:
             url = f"{scheme}://"
         clock = frozen_clock() if scheme in _MOVABLE else unmovable_clock(scheme, refuse)
-        engine = open_engine(url, clock=clock.source)
+        engine = open_engine(url, clock=clock)
         if scheme not in _MOVABLE:
             stack.enter_context(_emptied(engine, url))
         yield Place(engine, url, clock)

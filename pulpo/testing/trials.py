@@ -44,8 +44,8 @@ def trial(
     app = pulpo.default_app() if app is None else app
     known = {job_type.type for job_type in app.registry}
     with place(url, folder, refuse) as found:
-        connections = NotingConnections(found.engine, found.url, found.clock.source)
-        give_back = app.choice.lend(connections, found.clock.source)
+        connections = NotingConnections(found.engine, found.url, found.clock)
+        give_back = app.choice.lend(connections, found.clock)
         queue = TrialQueue(app, connections, found.clock)
         _trials.append(queue)
         try:

@@ -98,13 +98,11 @@ class TrialWorker:
 
     def perform(self, message: Message, *, attempt: int = 1) -> Outcome:
         """Run a message once, past the queue; see `pulpo.testing.perform`."""
-        clock = self._clock.source
-        return performing.perform(self._app, message, clock, self._loops, attempt=attempt)
+        return performing.perform(self._app, message, self._clock, self._loops, attempt=attempt)
 
     async def aperform(self, message: Message, *, attempt: int = 1) -> Outcome:
         """Like `perform`, for async tests."""
-        clock = self._clock.source
-        return await performing.aperform(self._app, message, clock, attempt=attempt)
+        return await performing.aperform(self._app, message, self._clock, attempt=attempt)
 
     def close(self) -> None:
         """Let go of the queue."""
@@ -115,8 +113,8 @@ class TrialWorker:
         most = _MOST_RUNS if at_most is None else at_most
         if most < 1:
             raise UsageError(f"at_most must be 1 or more: {at_most!r}")
-        clock = self._clock.source
-        return Turn(self._app.parts(), clock, self._queues(), at_most=most, loops=loops)
+        parts, queues = self._app.parts(), self._queues()
+        return Turn(parts, self._clock, queues, at_most=most, loops=loops)
 
     def _queues(self) -> list[str]:
         registry = self._app.registry
@@ -129,8 +127,8 @@ class TrialWorker:
 
     def _steps(self, length: float) -> Iterator[float]:
         """Yield in which steps so much time passes: to each moment at which something is due."""
-        end = self._clock.source.monotonic() + length
-        while (left := end - self._clock.source.monotonic()) > 0:
+        end = self._clock.monotonic() + length
+        while (left := end - self._clock.monotonic()) > 0:
             waits = [each.wait() for each in self.by_the_clock]
             waits += [job.due for job in self._admin.list(state=JobState.DELAYED, limit=1)]
             soonest = min((wait for wait in waits if wait is not None), default=left)

@@ -10,7 +10,7 @@ import pytest
 
 import pulpo
 from pulpo import Pulpo
-from pulpo.testing import TrialQueue, adrain, aperform
+from pulpo.testing import TrialQueue, adrain, aperform, aperform_attempt
 
 pytestmark = pytest.mark.usefixtures("no_sleep")
 TENANT: ContextVar[str] = ContextVar("tenant", default="nobody")
@@ -68,9 +68,12 @@ def test_one_job_can_be_performed(app: Pulpo, queue: TrialQueue) -> None:
         @app.job
         async def job(n: int) -> object:
             assert asyncio.get_running_loop() is loop
+            if n < 0:
+                raise ValueError(n)
             return n
 
         assert await aperform(job, 7) == pulpo.Success(7)
+        assert await aperform_attempt(3, job, -1) == pulpo.Retry(96.0, "ValueError: -1")
 
     asyncio.run(main())
 

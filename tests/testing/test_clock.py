@@ -23,7 +23,7 @@ def test_it_stands_still_and_is_moved_by_any_duration() -> None:
         clock.advance(duration)
 
     assert clock.now - start == timedelta(hours=1, minutes=1, seconds=1.5)
-    assert clock.source.wall() == clock.now.timestamp()
+    assert clock.wall() == clock.now.timestamp()
 
 
 def test_it_starts_a_second_ahead_so_that_the_real_time_is_not_late() -> None:

@@ -29,7 +29,8 @@ def test_the_queue_of_the_app_is_put_back(tmp_path: Path) -> None:
         assert (queue.jobs(), published()) == ([], [])
 
     assert app.shown_url == f"sqlite:///{tmp_path}/own.db"
-    assert app.engine.admin().stats("default").ready == 1
+    with closing(app.engine.admin()) as admin:
+        assert admin.stats("default").ready == 1
     app.close()
 
 
@@ -64,12 +65,12 @@ def test_the_clock_of_the_app_is_put_back(app: Pulpo) -> None:
         late = app.publish(pulpo.Message(type="t", expires="1m"))
         (job,) = queue.jobs()
         assert job.id == late.id
-        assert job.expires == queue.clock.source.wall() + 60.0
+        assert job.expires == queue.clock.wall() + 60.0
     app.publish(pulpo.Message(type="t", expires="1m"))
 
     (kept,) = app.engine.admin().list()
     assert kept.state.value == "ready"
-    assert app.codec.decode(kept.body).expires < queue.clock.source.wall()
+    assert app.codec.decode(kept.body).expires < queue.clock.wall()
 
 
 def test_a_job_of_one_test_can_be_declared_in_the_next(app: Pulpo) -> None:
@@ -119,7 +120,8 @@ def test_a_file_that_is_named_is_not_the_one_that_is_used(app: Pulpo, tmp_path: 
         with pytest.raises(pulpo.JobTooBigError):
             app.publish(pulpo.Message(type="t", body="x" * 2_001))
         app.publish(pulpo.Message(type="t"))
-        assert len(Pulpo(queue.url).engine.admin().list()) == 1
+        with closing(Pulpo(queue.url).engine.admin()) as admin:
+            assert len(admin.list()) == 1
     assert not named.exists()
 
     with trial(app, "sqlite:") as queue:

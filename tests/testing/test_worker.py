@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from datetime import UTC, timedelta
 from zoneinfo import ZoneInfo
 
@@ -238,7 +239,7 @@ class Hourly:
     """Something that comes round once an hour, as a schedule does."""
 
     def __init__(self, queue: TrialQueue, publish) -> None:
-        self._clock = queue.clock.source
+        self._clock = queue.clock
         self._publish = publish
         self._next = self._clock.monotonic() + 3_600.0
 
@@ -411,5 +412,6 @@ def test_reserved_jobs_and_dates_are_shown(app: Pulpo, queue: TrialQueue) -> Non
 
     assert sorted(states) == ["delayed", "reserved"]
     assert queue.clock.now.tzinfo is UTC
-    (waiting,) = queue.engine.admin().list(state=JobState.DELAYED)
+    with closing(queue.engine.admin()) as admin:
+        (waiting,) = admin.list(state=JobState.DELAYED)
     assert waiting.due == 3_600.0
