@@ -62,8 +62,8 @@ class Pulpo:
         self._registry = Registry()
         #: Which queue it works with; a test lends it one of its own.
         self.choice = Choice(clock or SystemClock())
-        self._sender = Sender(self._registry, self.choice)
-        self.sender, self.on_commit = self._sender, OnCommit(self._sender)
+        self.sender = Sender(self._registry, self.choice)
+        self.on_commit = OnCommit(self.sender)
         self.attendants: list[Attendant] = []  # they run beside each worker of this app
         if not decide_later:
             self.choice.change(url)
@@ -86,7 +86,7 @@ class Pulpo:
     @property
     def codec(self) -> Codec:
         """The wire format, with the keys of `PULPO_SIGNING_KEYS`."""
-        return self._sender.codec
+        return self.sender.codec
 
     def configure(self, *, url: str) -> None:
         """Use another queue from now on; connections to the old one are closed.
@@ -148,7 +148,7 @@ class Pulpo:
         if function is None:
             check_side(side)
             return partial(self.around, side)
-        self._sender.chains.add(side, function)
+        self.sender.chains.add(side, function)
         return function
 
     @overload
@@ -166,7 +166,7 @@ class Pulpo:
         if function is None:
             check_event(name)
             return partial(self.on, name)
-        self._sender.listeners.add(name, function)
+        self.sender.listeners.add(name, function)
         return function
 
     def load_handlers(self) -> None:
@@ -181,7 +181,7 @@ class Pulpo:
         `QueueUnavailableError` when the job is certainly not queued; `PublishUncertainError` when
         no answer came: publishing the same message again is safe.
         """
-        return self._sender.publish([check_message(message)])[0]
+        return self.sender.publish([check_message(message)])[0]
 
     def publish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Publish messages in one round trip; returns their references in order.
@@ -189,7 +189,7 @@ class Pulpo:
         A wrong message is refused before anything is put. If the queue did not accept some of
         them, raises the first one's error; its `results` say what became of each.
         """
-        return self._sender.publish(check_messages(messages))
+        return self.sender.publish(check_messages(messages))
 
     async def apublish(self, message: Message) -> JobRef:
         """Like `publish`; the event loop goes on meanwhile.
@@ -197,11 +197,11 @@ class Pulpo:
         All event loops of a process share one connection and its thread. A wait that is cancelled
         may have published.
         """
-        return (await self._sender.apublish([check_message(message)]))[0]
+        return (await self.sender.apublish([check_message(message)]))[0]
 
     async def apublish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Like `publish_many`; the event loop goes on meanwhile."""
-        return await self._sender.apublish(check_messages(messages))
+        return await self.sender.apublish(check_messages(messages))
 
     def run_worker(self, *, burst: bool = False, **limits: Unpack[WorkerLimits]) -> bool:
         """Run the jobs of this app until interrupted; the caller waits.
@@ -226,12 +226,9 @@ class Pulpo:
 
     def parts(self) -> WorkerParts:
         """Return what a worker of this app works with."""
-        from pulpo.redacting import configured  # noqa: PLC0415
-        from pulpo.worker.settings import WorkerParts  # noqa: PLC0415
+        from pulpo.working import parts_of  # noqa: PLC0415  # as above
 
-        found = (self.engine, self._registry, self.codec, self.shown_url)
-        around = (self._sender.chains.run, self._sender.listeners, tuple(self.attendants))
-        return WorkerParts(*found, *around, redaction=configured())
+        return parts_of(self)
 
     def close(self) -> None:
         """Close the connections of all threads; call it when none of them is publishing.

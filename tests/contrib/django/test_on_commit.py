@@ -91,7 +91,7 @@ def test_a_put_that_fails_is_raised_by_the_commit(monkeypatch: pytest.MonkeyPatc
     def refuse(jobs: object) -> None:
         raise pulpo.QueueUnavailableError("out of reach")
 
-    adapter = pulpo.default_app()._sender.connections().adapter()
+    adapter = pulpo.default_app().sender.connections().adapter()
     monkeypatch.setattr(adapter, "put", refuse)
 
     def buy() -> None:

@@ -176,7 +176,7 @@ def test_the_jobs_of_a_transaction_go_out_in_one_round_trip(
     app: pulpo.Pulpo, session: Session, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job = app.job(welcome)
-    adapter = app._sender.connections().adapter()
+    adapter = app.sender.connections().adapter()
     sizes: list[int] = []
     real = adapter.put
     monkeypatch.setattr(adapter, "put", lambda jobs: (sizes.append(len(jobs)), real(jobs))[1])
@@ -257,7 +257,7 @@ def test_listeners_are_told_once_it_is_published(app: pulpo.Pulpo, session: Sess
     session.rollback()
     ref = app.on_commit(session, app.job(welcome), 8)
     session.commit()
-    app._sender.listeners.flush(5.0)
+    app.sender.listeners.flush(5.0)
 
     assert told == [ref.id]
     assert gone.id not in told
@@ -266,7 +266,7 @@ def test_listeners_are_told_once_it_is_published(app: pulpo.Pulpo, session: Sess
 def test_a_put_that_fails_is_raised_by_the_commit_and_the_transaction_stands(
     app: pulpo.Pulpo, session: Session, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapter = app._sender.connections().adapter()
+    adapter = app.sender.connections().adapter()
 
     def refuse(jobs: object) -> None:
         raise pulpo.QueueUnavailableError("out of reach")
@@ -290,7 +290,7 @@ def test_a_put_that_fails_is_raised_by_the_commit_and_the_transaction_stands(
 def test_a_block_that_commits_raises_it_too(
     app: pulpo.Pulpo, engine: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    adapter = app._sender.connections().adapter()
+    adapter = app.sender.connections().adapter()
 
     def refuse(jobs: object) -> None:
         raise pulpo.QueueFullError("full")
@@ -342,7 +342,7 @@ def test_an_async_session_publishes_without_blocking_its_loop(
 
     async def main() -> None:
         engine = create_async_engine(database.replace("sqlite:", "sqlite+aiosqlite:"))
-        adapter = await app._sender.connections().call(lambda adapter: adapter)
+        adapter = await app.sender.connections().call(lambda adapter: adapter)
         real = adapter.put
 
         def put(jobs: object) -> object:

@@ -75,7 +75,7 @@ def shop(engine: Engine) -> Iterator[Shop]:
 
 def break_put(shop: Shop, monkeypatch: pytest.MonkeyPatch, answer: Callable[[Any], Any]) -> None:
     """Let the queue answer something else."""
-    monkeypatch.setattr(shop.app._sender.connections().adapter(), "put", answer)
+    monkeypatch.setattr(shop.app.sender.connections().adapter(), "put", answer)
 
 
 def test_a_committed_row_becomes_a_job_with_the_same_id(shop: Shop) -> None:
@@ -108,7 +108,7 @@ def test_rows_are_relayed_in_batches_and_in_order(
     shop: Shop, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ids = shop.add(*range(250))
-    adapter = shop.app._sender.connections().adapter()
+    adapter = shop.app.sender.connections().adapter()
     sizes: list[int] = []
     real = adapter.put
     break_put(shop, monkeypatch, lambda jobs: (sizes.append(len(jobs)), real(jobs))[1])
@@ -221,7 +221,7 @@ def test_middleware_sees_the_call_and_listeners_the_queue(shop: Shop) -> None:
     (ref,) = shop.add(7)
     assert seen == ["around"]
     shop.relay()
-    shop.app._sender.listeners.flush(5.0)
+    shop.app.sender.listeners.flush(5.0)
 
     assert seen == ["around", ref]
     (found,) = shop.app.engine.admin().list()
@@ -248,7 +248,7 @@ def test_a_queue_that_is_out_of_reach_keeps_all_rows(
 
 def test_each_row_has_its_own_fate(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
     ids = shop.add(1, 2, 3, 4)
-    real = shop.app._sender.connections().adapter().put
+    real = shop.app.sender.connections().adapter().put
     full = pulpo.QueueFullError("full")
 
     def answer(jobs: Any) -> list[Any]:
@@ -322,7 +322,7 @@ def test_others_write_while_a_relay_speaks_to_the_queue(
 ) -> None:
     (first,) = shop.add(1)
     second: list[str] = []
-    real = shop.app._sender.connections().adapter().put
+    real = shop.app.sender.connections().adapter().put
 
     def slow(jobs: Any) -> Any:
         second.extend(shop.add(2))
