@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Generator, Mapping
+from functools import cache
 from typing import Any, Literal
 
 import sentry_sdk
@@ -21,6 +22,8 @@ import pulpo
 from pulpo import default_app
 from pulpo.duration import as_text
 from pulpo.identity import published_at
+from pulpo.redacting import configured
+from pulpo.redaction import Redaction
 
 __all__ = ["PulpoIntegration", "instrument"]
 
@@ -38,8 +41,8 @@ class PulpoIntegration(Integration):
     """Watches the app of `pulpo.job` and `pulpo.publish`; other ones by `instrument`.
 
     It reports an error when the job is buried for it; with `report="all"` each time that a run
-    fails. Bodies of jobs are sent along only where `data_collection` says so for `queues`, or, in
-    older SDKs, `send_default_pii`.
+    fails. Bodies of jobs are sent along, without what `redact` hides, only where `data_collection`
+    says so for `queues`, or, in older SDKs, `send_default_pii`.
     """
 
     identifier = "pulpo"
@@ -136,8 +139,14 @@ def _describe(scope: Scope, run: pulpo.Run) -> None:
         "attempt": run.attempt,
     }
     if _may_send_bodies():
-        facts["body"] = run.envelope.body
+        facts["body"] = _hidden().value(run.envelope.body)
     scope.set_context("pulpo", facts)
+
+
+@cache
+def _hidden() -> Redaction:
+    # Once a process: it looks for the settings file.
+    return configured()
 
 
 def _may_send_bodies() -> bool:

@@ -157,13 +157,14 @@ def test_arguments_are_sent_only_where_that_is_wanted(
     outbox = start(data_collection={"queues": True})
 
     @app.job(type="t", retries=0)
-    def handler(card: str) -> None:
+    def handler(card: str, password: str) -> None:
         raise LookupError
 
-    handler.delay("4000")
+    handler.delay("4000", "hunter2")
     app.run_worker(burst=True)
 
-    assert outbox.errors[0]["contexts"]["pulpo"]["body"] == {"card": "4000"}
+    body = outbox.errors[0]["contexts"]["pulpo"]["body"]
+    assert body == {"card": "4000", "password": "[hidden]"}
 
 
 @pytest.mark.parametrize(
