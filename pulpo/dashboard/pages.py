@@ -77,13 +77,12 @@ class PageRoutes:
         counted = await seat.counts.current()
         now = seat.clock.wall()
         page = await seat.doors.ask(lambda admin: seat.reading.jobs(admin, shown, counted, now))
-        types = await seat.doors.ask(lambda _: seat.reading.known_types())
         return seat.pages.page(
             request,
             "jobs.html",
             page=page,
             errand=seat.errands.shown,
-            types=types,
+            types=seat.reading.known_types(),
             names=() if counted is None else counted.names,
             states=[state.value for state in JobState],
             most=MOST_LOOKED_AT,

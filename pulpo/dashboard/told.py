@@ -9,6 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import TypeVar
 
 from pulpo.adapter import Engine
@@ -39,6 +40,21 @@ _SETTLES = 120
 _SUCCEEDED, _FAILED = ("success",), ("retried", "buried")
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Hour:
+    """Counts of an hour or a part of it: by minute, queue and outcome, and by type and outcome."""
+
+    by_queue: Sequence[MinuteCount]
+    by_type: Sequence[MinuteCount]
+
+
+def _hour_of(counts: Sequence[MinuteCount]) -> _Hour:
+    return _Hour(
+        by_queue=merged(counts, ("minute", "queue", "outcome")),
+        by_type=merged(counts, ("type", "outcome")),
+    )
+
+
 class SideTelling:
     """Reads the side store of an engine; any thread may ask, `close` is called at the end."""
 
@@ -48,8 +64,8 @@ class SideTelling:
         self._own = threading.local()
         self._opened: list[SideStore] = []
         self._lock = threading.Lock()
-        # Of the last hour, by the minute: those that nobody adds to any more.
-        self._settled: dict[int, tuple[MinuteCount, ...]] = {}
+        # Of the last hour, by the minute: those that nobody adds to any more, added up for pages.
+        self._settled: dict[int, _Hour] = {}
         self._settled_until = 0
 
     def workers(self) -> Sequence[WorkerSeen] | None:
@@ -78,11 +94,11 @@ class SideTelling:
 
     def minutes(self, queue: str | None = None) -> Sequence[Minute] | None:
         """Return the last hour; None where no worker that tells here has ended a job in it."""
-        counts = self._hour()
-        if not counts:
+        hour = self._ask(self._read_hour)
+        if hour is None or not hour.by_queue:
             return None
         now = self._now_minute()
-        chosen = [count for count in counts if queue in (None, count.queue)]
+        chosen = [count for count in hour.by_queue if queue in (None, count.queue)]
         by_minute: dict[int, list[MinuteCount]] = {}
         for count in merged(chosen, ("minute", "outcome")):
             by_minute.setdefault(count.minute, []).append(count)
@@ -92,10 +108,12 @@ class SideTelling:
     def types(self) -> Sequence[TypeToll] | None:
         """Return what became of jobs in the last hour, by their types."""
         by_type: dict[str, list[MinuteCount]] = {}
-        counts = self._hour()
-        for count in merged(counts or (), ("type", "outcome")):
+        hour = self._ask(self._read_hour)
+        if hour is None:
+            return None
+        for count in merged(hour.by_type, ("type", "outcome")):
             by_type.setdefault(count.type, []).append(count)
-        return None if counts is None else [_toll(name, by_type[name]) for name in sorted(by_type)]
+        return [_toll(name, by_type[name]) for name in sorted(by_type)]
 
     def of(self, queue: str, *, now: float) -> Told:
         """Return what is known of those who work on a queue; `now` in seconds since the epoch."""
@@ -107,25 +125,25 @@ class SideTelling:
             with suppress(QueueError):
                 self._opened.pop().close()
 
-    def _hour(self) -> Sequence[MinuteCount] | None:
-        """Return the counts of the last hour; reads only what may have changed."""
-        return self._ask(self._read_hour)
-
-    def _read_hour(self, store: SideStore) -> Sequence[MinuteCount]:
+    def _read_hour(self, store: SideStore) -> _Hour:
+        """Return the last hour; reads only what may have changed since the last time."""
         now = self._now_minute()
         with self._lock:
             since = max(self._settled_until, now - _HOUR + _MINUTE)
-            fresh = read_minutes(store, since=since)
             until = now - _SETTLES
-            for count in fresh:
-                if count.minute < until:
-                    self._settled.setdefault(count.minute, ())
-                    self._settled[count.minute] += (count,)
+            fresh: dict[int, list[MinuteCount]] = {}
+            for count in read_minutes(store, since=since):
+                fresh.setdefault(count.minute, []).append(count)
+            read = {minute: _hour_of(counts) for minute, counts in fresh.items()}
+            self._settled |= {minute: hour for minute, hour in read.items() if minute < until}
             self._settled_until = max(self._settled_until, until)
             for minute in [each for each in self._settled if each <= now - _HOUR]:
                 del self._settled[minute]
-            old = [count for counts in self._settled.values() for count in counts]
-        return [*old, *(count for count in fresh if count.minute >= until)]
+            hours = (self._settled | read).values()
+        return _Hour(
+            by_queue=[count for hour in hours for count in hour.by_queue],
+            by_type=[count for hour in hours for count in hour.by_type],
+        )
 
     def _now_minute(self) -> int:
         return int(self._clock.wall() // _MINUTE) * _MINUTE

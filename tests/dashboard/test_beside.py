@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pulpo.adapters.memory import MemoryEngine
 from pulpo.clock import ManualClock
+from pulpo.dashboard import told as told_module
 from pulpo.dashboard.told import SideTelling
 from pulpo.queue_url import QueueURL
 from pulpo.side import side_of
-from pulpo.telling import MinuteCount, tell_minutes
+from pulpo.telling import MinuteCount, merged, tell_minutes
 from tests.dashboard.caller import Caller
 from tests.dashboard.conftest import Site
 from tests.lab.place import Place
@@ -161,4 +164,34 @@ def test_the_hour_has_sixty_minutes_and_only_the_queue_that_was_asked_for() -> N
     assert other is not None
     assert [len(hour), len(other)] == [60, 60]
     assert [hour[-1].succeeded, other[-1].succeeded] == [3, 0]
+    told.close()
+
+
+def test_a_busy_hour_is_added_up_once_and_not_for_each_page(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = ManualClock()
+    engine = MemoryEngine(QueueURL.parse("memory://"), clock=clock)
+    store, told = side_of(engine), SideTelling(engine, clock)
+    assert store is not None
+    now, types, added = int(clock.wall() // 60) * 60, 50, 0
+    for minute in range(now - 59 * 60, now + 1, 60):
+        tell_minutes(store, [replace(count(minute, 1), type=f"t{n}") for n in range(types)])
+
+    def counted(counts: Iterable[MinuteCount], by: Any) -> tuple[MinuteCount, ...]:
+        nonlocal added
+        given = list(counts)
+        added += len(given)
+        return merged(given, by)
+
+    monkeypatch.setattr(told_module, "merged", counted)
+    hour = told.minutes()
+    first, added = added, 0
+    again = told.minutes()
+
+    assert hour == again
+    assert hour is not None
+    assert [minute.succeeded for minute in hour] == [types] * 60
+    assert first >= 2 * 60 * types
+    assert added <= 2 * 3 * types + 4 * 60, "the last minutes, and a few sums for each other one"
     told.close()
