@@ -11,13 +11,13 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol
 
-from pulpo.adapter import QueueAdmin
+from pulpo.adapter import Composed, QueueAdmin, ServerLook
 from pulpo.clock import Clock
 from pulpo.envelope import DEFAULT_QUEUE
-from pulpo.job import QueueStats
+from pulpo.job import QueueStats, sum_of
 
 __all__ = ["Counted", "Counts"]
 
@@ -29,11 +29,15 @@ _SHARE = 10.0
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counted:
-    """The queues and their counts; `at` in monotonic seconds, `took` in seconds."""
+    """The queues and their counts; `at` in monotonic seconds, `took` in seconds.
+
+    `servers` has each of them, where the queue lies on several.
+    """
 
     queues: tuple[QueueStats, ...]
     at: float
     took: float
+    servers: tuple[ServerLook, ...] = ()
 
     def of(self, name: str) -> QueueStats:
         """Return the count of one queue; zeros for one that was not there."""
@@ -42,16 +46,7 @@ class Counted:
 
     def total(self) -> QueueStats:
         """Return the counts of all queues together."""
-        total = QueueStats(queue="")
-        for found in self.queues:
-            total = replace(
-                total,
-                ready=total.ready + found.ready,
-                delayed=total.delayed + found.delayed,
-                reserved=total.reserved + found.reserved,
-                buried=total.buried + found.buried,
-            )
-        return total
+        return sum_of("", self.queues)
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -115,8 +110,9 @@ class Counts:
         began = self._clock.monotonic()
         names = sorted({DEFAULT_QUEUE, *admin.queues()})
         queues = tuple(admin.stats(name) for name in names)
+        servers = tuple(admin.servers()) if isinstance(admin, Composed) else ()
         now = self._clock.monotonic()
-        return Counted(queues=queues, at=now, took=now - began)
+        return Counted(queues=queues, at=now, took=now - began, servers=servers)
 
     def _keep(self, done: Future[Counted]) -> None:
         with self._lock:

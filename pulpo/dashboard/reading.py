@@ -22,7 +22,7 @@ from pulpo.dashboard.verbs import numbers as acted_on
 from pulpo.diagnosis import diagnosed
 from pulpo.explaining import Explanation
 from pulpo.identity import published_at
-from pulpo.job import JobState, ListedJob, QueueStats
+from pulpo.job import JobState, ListedJob, QueueStats, sum_of
 from pulpo.redaction import Redaction
 from pulpo.registry import Registry
 from pulpo.telling import AskedStacks
@@ -36,6 +36,7 @@ __all__ = [
     "QueuePage",
     "Reading",
     "Row",
+    "ServerLine",
     "TypeLine",
     "TypesPage",
     "WorkersPage",
@@ -55,6 +56,16 @@ class Row:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ServerLine:
+    """One of several servers and the sum of what is on it; `why` it is out of reach, if it is."""
+
+    name: str
+    standing: str
+    total: QueueStats
+    why: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Overview:
     """All queues. `counted_ago` is in seconds; `queues` is None while the first count runs."""
 
@@ -65,6 +76,7 @@ class Overview:
     minutes: Sequence[Minute] | None
     workers: Sequence[WorkerSeen] | None
     failed: Sequence[Row]
+    servers: Sequence[ServerLine]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,6 +179,7 @@ class Reading:
             minutes=self.told.minutes(),
             workers=workers,
             failed=self._rows(buried.jobs),
+            servers=_server_lines(counted),
         )
 
     def queue(self, admin: QueueAdmin, name: str, counted: Counted | None) -> QueuePage:
@@ -293,3 +306,16 @@ class Reading:
 def _row(job: ShownJob) -> Row:
     error = job.problem or (as_line(job.error) if job.error else "")
     return Row(job=job, error=error, published=published_at(job.id))
+
+
+def _server_lines(counted: Counted | None) -> list[ServerLine]:
+    looks = () if counted is None else counted.servers
+    return [
+        ServerLine(
+            name=look.name,
+            standing=look.standing,
+            total=sum_of(look.name, look.queues),
+            why=look.why,
+        )
+        for look in looks
+    ]
