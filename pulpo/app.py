@@ -63,6 +63,8 @@ class Pulpo:
         #: Which queue it works with; a test lends it one of its own.
         self.choice = Choice(clock or SystemClock())
         self.sender = Sender(self._registry, self.choice)
+        #: What `publish` is for a message like another one: see `pulpo.publishing.Publisher`.
+        self.publish_like = self.sender.publish_like
         self.on_commit = OnCommit(self.sender)
         self.attendants: list[Attendant] = []  # they run beside each worker of this app
         if not decide_later:

@@ -28,6 +28,7 @@ class Arguments:
         "_required",
         "_signature",
         "_takes_any",
+        "_usual",
     )
 
     def __init__(self, function: Callable[..., object]) -> None:
@@ -50,9 +51,14 @@ class Arguments:
             parameter.name for parameter in named if parameter.default is inspect.Parameter.empty
         )
 
+        # So many arguments, none of them named, fit in any case; -1 where no number does.
+        self._usual = len(self._positional) if self._required.issubset(self._positional) else -1
+
     def body(self, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
         """Return a call's arguments as a body; raises `WrongTypeError`, a `TypeError`."""
         if not self._paired:
+            if not kwargs and len(args) == self._usual:
+                return dict(zip(self._positional, args, strict=True))
             # Signature.bind() costs more than the rest of a publish: here it only words errors.
             named = dict(zip(self._positional, args, strict=False))
             named.update(kwargs)

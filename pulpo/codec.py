@@ -71,6 +71,20 @@ class Codec:
             return bytes(msgpack.packb((_SIGNED, _sign(self._keys[0], packed), packed)))
         return packed
 
+    def complete(self, head: bytes, body: object) -> bytes | None:
+        """Return the bytes of an envelope whose headers are bytes already: `head`, then the body.
+
+        None where `encode` would say more about it: an error, or a look at its depth.
+        """
+        try:
+            packed: bytes = self._packer().pack(body)
+        except (TypeError, ValueError, OverflowError, RecursionError):
+            self._local.__dict__.clear()  # as above
+            return None
+        # So few bytes cannot be nested too deep, see `_may_exceed`.
+        is_odd = len(packed) > MAX_DEPTH and _may_exceed(head + packed)
+        return None if is_odd else head + packed
+
     def decode(self, data: bytes) -> Envelope:
         """Return the envelope in `data`.
 
@@ -154,12 +168,17 @@ def _unpack(data: bytes) -> Any:  # any value that msgpack can hold
     is_odd = _may_exceed(data)
     if is_odd:
         check_bounds(data, depth=MAX_DEPTH + 2, items=MAX_ITEMS)
+    most = min(MAX_ITEMS, len(data))  # room is made for what is announced
     try:
         try:
-            value = _raw_unpack(data, use_list=True)
+            value = msgpack.unpackb(data, max_array_len=most, max_map_len=most, **_UNPACKING)
         except TypeError:
             # An array as a key in a map: it was a tuple, and a list can't be a key.
-            value = _lists(_raw_unpack(data, use_list=False))
+            value = _lists(
+                msgpack.unpackb(
+                    data, use_list=False, max_array_len=most, max_map_len=most, **_UNPACKING
+                )
+            )
     except DecodeError:
         raise
     except Exception as error:  # also MemoryError: no bytes of a stranger's end a worker
@@ -167,19 +186,6 @@ def _unpack(data: bytes) -> Any:  # any value that msgpack can hold
     if is_odd:  # once more, for what is in sets
         _check_shape(value, DecodeError)
     return value
-
-
-def _raw_unpack(data: bytes, *, use_list: bool) -> Any:  # likewise
-    most = min(MAX_ITEMS, len(data))  # room is made for what is announced
-    return msgpack.unpackb(
-        data,
-        use_list=use_list,
-        strict_map_key=False,
-        timestamp=3,
-        ext_hook=_from_ext,
-        max_array_len=most,
-        max_map_len=most,
-    )
 
 
 def _lists(value: object) -> object:
@@ -318,6 +324,9 @@ def _from_ext(code: int, data: bytes, nested: int = 0) -> object:
         raise
     except Exception as error:  # whatever a value's own reader minds
         raise DecodeError(f"bad ext type {code} ({_first_line(error)}): {data[:32]!r}") from error
+
+
+_UNPACKING: dict[str, Any] = {"strict_map_key": False, "timestamp": 3, "ext_hook": _from_ext}
 
 
 def _ext_value(code: int, data: bytes, nested: int) -> object:

@@ -15,7 +15,8 @@ __all__ = ["check_own", "write_own"]
 
 def check_own(fd: int, own: os.stat_result) -> None:
     """Raise `OSError` (EBADF) unless `fd` is still the file that was `own` when it was opened."""
-    if not os.path.samestat(os.fstat(fd), own):
+    found = os.fstat(fd)
+    if found.st_ino != own.st_ino or found.st_dev != own.st_dev:
         raise OSError(errno.EBADF, "a descriptor of pulpo was closed by somebody else")
 
 

@@ -84,7 +84,7 @@ class JobFunction(Proxy, Generic[P, R]):
         self._self_publisher = publisher
         self._self_type = job_type
         self._self_arguments = arguments
-        self._self_template = template
+        self._self_template = template.as_template()
 
     def __call__(self, /, *args: P.args, **kwargs: P.kwargs) -> R:
         """Run the function here and now."""
@@ -118,7 +118,8 @@ class JobFunction(Proxy, Generic[P, R]):
 
     def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
         """Publish a call; returns when the job is accepted."""
-        return self._self_publisher.publish(self.message(*args, **kwargs))
+        body = self._self_arguments.body(args, kwargs)
+        return self._self_publisher.publish_like(self._self_template, body)
 
     def schedule_at(self, when: datetime, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
         """Publish a call that runs at an aware datetime or later."""

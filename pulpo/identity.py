@@ -22,6 +22,7 @@ __all__ = [
     "check_queue",
     "check_type",
     "is_id",
+    "is_queue",
     "new_id",
     "new_ids",
     "published_at",
@@ -35,7 +36,6 @@ MAX_PRIORITY = 2**32 - 1
 # One rule on all engines, or a move from the file to beanstalkd would fail at run time. It is
 # beanstalkd's alphabet (doc/protocol.txt, "tube"), a first character that no shell minds.
 _QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+/;$()-]{0,199}", re.ASCII)
-_ID = re.compile(r"[!-~]{1,64}", re.ASCII)
 _TYPE = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 
 
@@ -43,7 +43,7 @@ def check_queue(name: object) -> str:
     """Return the queue name, or say what is wrong with it."""
     if not isinstance(name, str):
         raise WrongTypeError(f"queue must be text: {name!r}")
-    if not _is_queue(name):
+    if not is_queue(name):
         raise UsageError(
             "queue must be 1 to 200 of A-Z a-z 0-9 _ . + / ; $ ( ) - and start with a letter "
             f"or digit: {name!r}"
@@ -52,8 +52,9 @@ def check_queue(name: object) -> str:
 
 
 @lru_cache(maxsize=1_024)
-def _is_queue(name: str) -> bool:
-    # The same few in every job.
+def is_queue(name: str) -> bool:
+    """Tell whether text can be a queue's name."""
+    # Remembered: the same few in every job.
     return _QUEUE.fullmatch(name) is not None
 
 
@@ -88,19 +89,21 @@ def check_id(value: object) -> str:
 
 def is_id(text: str) -> bool:
     """Tell whether text can be a job id."""
-    return _ID.fullmatch(text) is not None
+    # "!" to "~". Asked for every job, more than once: these cost half of a regular expression.
+    return 0 < len(text) <= 64 and text.isascii() and text.isprintable() and " " not in text
 
 
 def new_id() -> str:
     """Return a new job id: a UUIDv7 (RFC 9562, section 5.7), as text."""
     # Straight from the kernel each time: a forked child must never repeat its parent's ids.
     random = os.urandom(10).hex()
-    return f"{_stamp()}{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[8:]}"
+    stamp = _stamp_of(time.time_ns() // 1_000_000)
+    return f"{stamp}{random[:3]}-{_VARIANT[random[3]]}{random[4:7]}-{random[8:]}"
 
 
 def new_ids(count: int) -> list[str]:
     """Return job ids, all of this millisecond, from one read of the random source."""
-    random, stamp = os.urandom(10 * count).hex(), _stamp()
+    random, stamp = os.urandom(10 * count).hex(), _stamp_of(time.time_ns() // 1_000_000)
     return [
         f"{stamp}{random[at : at + 3]}-{_VARIANT[random[at + 3]]}"
         f"{random[at + 4 : at + 7]}-{random[at + 8 : at + 20]}"
@@ -110,10 +113,6 @@ def new_ids(count: int) -> list[str]:
 
 # The two bits that say RFC 9562, over any hexadecimal digit.
 _VARIANT = {digit: "89ab"[int(digit, 16) & 3] for digit in "0123456789abcdef"}
-
-
-def _stamp() -> str:
-    return _stamp_of(time.time_ns() // 1_000_000)
 
 
 @lru_cache(maxsize=1)

@@ -5,7 +5,7 @@ Values only. A body is opaque bytes here: no engine decodes one to run it, and n
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from sys import intern
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 from pulpo.duration import seconds
 from pulpo.errors import UsageError, WrongTypeError
-from pulpo.identity import check_id, check_priority, check_queue
+from pulpo.identity import MAX_PRIORITY, check_id, check_priority, check_queue, is_id, is_queue
 
 __all__ = [
     "Act",
@@ -32,6 +32,8 @@ __all__ = [
     "check_changes",
     "check_exchange",
     "check_new_job",
+    "check_new_jobs",
+    "reserved",
     "sum_of",
 ]
 
@@ -80,6 +82,28 @@ class NewJob:
     ttr: float = 60.0
     expires: float | None = None
 
+    def twin(self, *, id: JobId, body: bytes) -> NewJob:
+        """Return a job like this one with another id and body; nothing is checked, as ever."""
+        twin = object.__new__(NewJob)
+        _set_id(twin, id)
+        _set_type(twin, self.type)
+        _set_queue(twin, self.queue)
+        _set_body(twin, body)
+        _set_priority(twin, self.priority)
+        _set_delay(twin, self.delay)
+        _set_at(twin, self.at)
+        _set_ttr(twin, self.ttr)
+        _set_expires(twin, self.expires)
+        return twin
+
+
+# The slots of a frozen class, by the way round its __setattr__: two thirds of a call of it.
+_slot = {name: NewJob.__dict__[name].__set__ for name in NewJob.__slots__}
+_set_id, _set_type, _set_queue = _slot.pop("id"), _slot.pop("type"), _slot.pop("queue")
+_set_body, _set_priority, _set_delay = _slot.pop("body"), _slot.pop("priority"), _slot.pop("delay")
+_set_at, _set_ttr, _set_expires = _slot.pop("at"), _slot.pop("ttr"), _slot.pop("expires")
+assert not _slot, f"a twin has no {list(_slot)}"
+
 
 def check_new_job(job: NewJob) -> None:
     """Raise `UsageError` for a name or number that no engine can take; called before any I/O."""
@@ -93,6 +117,27 @@ def check_new_job(job: NewJob) -> None:
         seconds(job.at, "at")
     if not isinstance(job.body, bytes):
         raise WrongTypeError(f"body must be bytes: {type(job.body).__name__}")
+
+
+def check_new_jobs(jobs: Iterable[NewJob]) -> None:
+    """Do what `check_new_job` does for each of a batch, before anything is put."""
+    for job in jobs:
+        # What passes this passes `check_new_job`, which takes three times as long.
+        if not (
+            type(job.body) is bytes
+            and type(job.queue) is str
+            and is_queue(job.queue)
+            and type(job.id) is str
+            and is_id(job.id)
+            and type(job.priority) is int
+            and 0 <= job.priority <= MAX_PRIORITY
+            and type(job.delay) is float
+            and job.delay == 0
+            and type(job.ttr) is float
+            and 1 <= job.ttr <= 86_400
+            and job.at is None
+        ):
+            check_new_job(job)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +159,41 @@ class Job:
     ttr: float | None = None
     crashes: int | None = None
     token: object = field(default=None, repr=False, compare=False)
+
+
+def reserved(
+    number: int,
+    body: bytes,
+    id: JobId | None,
+    queue: str | None,
+    priority: int | None,
+    ttr: float | None,
+    crashes: int | None,
+    token: object,
+) -> Job:
+    """Return a `Job`, in half of the time that a call of the class takes: engines make many."""
+    job = object.__new__(Job)
+    _SET_NUMBER(job, number)
+    _SET_BODY(job, body)
+    _SET_ID(job, id)
+    _SET_QUEUE(job, queue)
+    _SET_PRIORITY(job, priority)
+    _SET_TTR(job, ttr)
+    _SET_CRASHES(job, crashes)
+    _SET_TOKEN(job, token)
+    return job
+
+
+(
+    _SET_NUMBER,
+    _SET_BODY,
+    _SET_ID,
+    _SET_QUEUE,
+    _SET_PRIORITY,
+    _SET_TTR,
+    _SET_CRASHES,
+    _SET_TOKEN,
+) = (Job.__dict__[name].__set__ for name in Job.__slots__)
 
 
 @dataclass(frozen=True, slots=True)

@@ -50,6 +50,10 @@ class Publisher(Protocol):
         """Publish one message; returns when it is accepted."""
         ...
 
+    def publish_like(self, template: Message, body: object) -> JobRef:
+        """Publish `template.with_body(body)`."""
+        ...
+
     def publish_many(self, messages: Iterable[Message]) -> list[JobRef]:
         """Publish several messages in one round trip."""
         ...
@@ -200,6 +204,8 @@ def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
         if len(job.body) > largest:
             raise _too_big(job, queue.engine or "the queue", queue.max_body)
     answers = adapter.put(jobs)
+    if len(jobs) == 1 and isinstance(answers[0], str):
+        return [JobRef(jobs[0].id, jobs[0].queue)]
     results = [
         answer if isinstance(answer, QueueError) else JobRef(job.id, job.queue)
         for job, answer in zip(jobs, answers, strict=True)

@@ -79,6 +79,9 @@ class Registry:
     def __init__(self) -> None:
         self._types: dict[str, JobType] = {}
         self._names: dict[str, JobType] = {}
+        #: Returns the job type of this name or alias; None if nobody knows it. Asked at each
+        #: publish, hence no method around it.
+        self.find: Callable[[str], JobType | None] = self._names.get
 
     def add(self, job_type: JobType) -> JobType:
         """Add a job type under its name and its aliases.
@@ -105,10 +108,6 @@ class Registry:
         del self._types[job_type.type]
         for name in (job_type.type, *job_type.aliases):
             del self._names[name]
-
-    def find(self, name: str) -> JobType | None:
-        """Return the job type of this name or alias; None if nobody knows it."""
-        return self._names.get(name)
 
     def __getitem__(self, name: str) -> JobType:
         found = self._names.get(name)

@@ -20,6 +20,7 @@ from pulpo.job import NewJob
 from pulpo.listeners import Listeners
 from pulpo.message import Message
 from pulpo.middleware import Chains, Middleware, Outbound
+from pulpo.mold import cast
 from pulpo.publishing import JobRef, new_job, put
 from pulpo.registry import JobType, Registry
 from pulpo.run import CURRENT
@@ -45,17 +46,26 @@ class Sender:
     @property
     def codec(self) -> Codec:
         """The wire format, with the keys of `PULPO_SIGNING_KEYS`."""
-        codec = self._codec.get("codec")
-        return codec or self._codec.setdefault("codec", Codec(signing_keys()))
+        return self._codec.get("codec") or self._codec.setdefault("codec", Codec(signing_keys()))
 
     def publish(self, batch: list[Message]) -> list[JobRef]:
         """Publish a batch in one round trip; returns when the queue has accepted it."""
         if self.chains.publish or self.listeners.functions:
             return self._publish_watched(batch, self.chains.publish)
         jobs, run = self._jobs(batch), CURRENT.get(None)
-        # A handler's time limit must not strike while a command is half written.
-        with _UNLIMITED if run is None or run.shield is None else run.shield:
+        if run is None:
             return put(self._connections().adapter(), jobs) if jobs else []
+        # A handler's time limit must not strike while a command is half written.
+        with _UNLIMITED if run.shield is None else run.shield:
+            return put(self._connections().adapter(), jobs) if jobs else []
+
+    def publish_like(self, template: Message, body: object) -> JobRef:
+        """Publish `template.with_body(body)`, by the short way where that leads there."""
+        if CURRENT.get(None) is None and not (self.chains.publish or self.listeners.functions):
+            job = cast(template, None, body, codec=self.codec, find=self._registry.find)
+            if job is not None:
+                return put(self._connections().adapter(), (job,))[0]
+        return self.publish([template.with_body(body)])[0]
 
     async def apublish(self, batch: list[Message]) -> list[JobRef]:
         """Like `publish`, while the event loop goes on."""
@@ -143,8 +153,16 @@ class Sender:
                 self.listeners.tell(event)
 
     def _jobs(self, batch: Iterable[Message]) -> list[NewJob]:
-        codec, now, depth = self.codec, self._choice.clock.wall(), _depth()
-        return [new_job(message, codec, self._find, now, depth) for message in batch]
+        codec, find, now, run = self.codec, self._find, self._choice.clock.wall(), CURRENT.get(None)
+        if run is not None:
+            depth = run.envelope.depth + 1  # how many jobs stand above these
+            return [new_job(message, codec, find, now, depth) for message in batch]
+        known = self._registry.find
+        return [
+            cast(message, message.id, message.body, codec=codec, find=known)
+            or new_job(message, codec, find, now)
+            for message in batch
+        ]
 
     def _find(self, type: str) -> JobType | None:
         found = self._registry.find(type)
@@ -154,9 +172,3 @@ class Sender:
         if declared is None:
             declared = self._declared.setdefault("declared", declared_types(find_settings()))
         return declared.get(type)
-
-
-def _depth() -> int:
-    """Return how many jobs stand above one that is published here and now."""
-    run = CURRENT.get(None)
-    return run.envelope.depth + 1 if run else 0

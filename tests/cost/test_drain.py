@@ -44,13 +44,18 @@ def draining(url: str) -> Iterator[tuple[Callable[[int], None], Callable[[], Non
 
 
 def calls_a_job(url: str) -> float:
-    """Return how many Python functions are called for one job, in all threads of a worker."""
-    counted = []
+    """Return how many Python functions are called for one job, in all threads of a worker.
+
+    The least of three: on a busy machine batches are smaller, and each tick has calls of its own.
+    """
     with draining(url) as (fill, drain):
-        for count in (FEW, MANY):
+
+        def counted(count: int) -> int:
             fill(count)
-            counted.append(calls_in(drain))
-    return (counted[1] - counted[0]) / (MANY - FEW)
+            return calls_in(drain)
+
+        few, many = (min(counted(count) for _ in range(3)) for count in (FEW, MANY))
+    return (many - few) / (MANY - FEW)
 
 
 def test_a_job_of_beanstalkd_needs_no_round_trip_and_no_system_call_of_its_own(
@@ -64,7 +69,7 @@ def test_a_job_of_beanstalkd_needs_no_round_trip_and_no_system_call_of_its_own(
     # The job itself, `reserve-with-timeout 0`, `delete N`, and for publishing the job and `put`.
     assert moved["sendto"] <= 135
     assert moved["recvfrom"] <= 110
-    assert calls_a_job(server.url) <= 56
+    assert calls_a_job(server.url) <= 53
 
 
 def test_a_job_of_a_file_needs_no_transaction_of_its_own(tmp_path: Path) -> None:
@@ -75,7 +80,7 @@ def test_a_job_of_a_file_needs_no_transaction_of_its_own(tmp_path: Path) -> None
     # Publishing is in it, and what is written again when the log goes into the file.
     assert sum(calls.values()) <= 2.0
     assert moved["pwrite64"] <= 3_500
-    assert calls_a_job(url) <= 42
+    assert calls_a_job(url) <= 41
 
 
 @pytest.mark.parametrize("engine", ["beanstalkd", "sqlite"])

@@ -46,7 +46,7 @@ def test_one_to_beanstalkd_is_one_write_one_read_and_few_calls(
     assert (calls["sendto"], calls["recvfrom"]) == (1, 1), "one round trip"
     assert sum(calls.values()) <= 6.2
     assert moved["sendto"] <= 85
-    assert calls_a_job(server.url, one_by_one) <= 62
+    assert calls_a_job(server.url, one_by_one) <= 32
 
 
 def test_one_to_a_file_is_one_sync_and_few_calls(tmp_path: Path) -> None:
@@ -57,7 +57,7 @@ def test_one_to_a_file_is_one_sync_and_few_calls(tmp_path: Path) -> None:
     assert 0.95 <= synced <= 1.05, "each is on the disk before it is accepted"
     assert sum(calls.values()) <= 27
     assert moved["pwrite64"] <= 16_000
-    assert calls_a_job(url, one_by_one) <= 86
+    assert calls_a_job(url, one_by_one) <= 51
 
 
 def test_one_to_a_file_is_not_synced_where_that_is_not_wanted(tmp_path: Path) -> None:
@@ -70,5 +70,5 @@ def test_one_to_a_file_is_not_synced_where_that_is_not_wanted(tmp_path: Path) ->
 def test_many_in_one_go_share_their_round_trip_and_their_sync(
     server: Beanstalkd, tmp_path: Path
 ) -> None:
-    assert calls_a_job(server.url, in_one_go) <= 30
-    assert calls_a_job(f"sqlite:///{tmp_path}/queue.db", in_one_go) <= 24
+    assert calls_a_job(server.url, in_one_go) <= 16
+    assert calls_a_job(f"sqlite:///{tmp_path}/queue.db", in_one_go) <= 13

@@ -26,7 +26,7 @@ from pulpo.adapters.beanstalkd.settling import Settling
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
 from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueUnavailableError
-from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange, check_new_job
+from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange, check_new_jobs
 from pulpo.waker import Waker
 
 __all__ = ["BeanstalkdAdapter"]
@@ -72,15 +72,16 @@ class BeanstalkdAdapter:
     @property
     def capabilities(self) -> Capabilities:
         """What this server can do; asks it for its largest job."""
-        self._check()
-        link = self._board.links[0] if self._board.links else self._board.open()
-        return _capabilities(link.max_body)
+        links = self._board.links  # none where the door is closed
+        if not links:
+            self._check()
+            self._board.open()
+        return _capabilities(self._board.links[0].max_body)
 
     def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
         """Put jobs; see `pulpo.adapter.QueueAdapter`."""
         self._check()
-        for job in jobs:
-            check_new_job(job)
+        check_new_jobs(jobs)
         if not jobs:
             return []
         link = self._fresh_link()

@@ -73,11 +73,13 @@ def whole_delay(job: NewJob, now: float) -> int:
 
 def put(job: NewJob, *, delay: int) -> bytes:
     """Return a put for the queue in use."""
-    priority, body = job.priority, job.body
-    ttr = min(max(math.ceil(job.ttr), 1), LONGEST)
-    for value, name in ((priority, "priority"), (delay, "delay")):
-        if type(value) is not int or not 0 <= value <= LONGEST:
-            raise _not_small(value, name)
+    priority, body, ttr = job.priority, job.body, math.ceil(job.ttr)
+    if not 1 <= ttr <= LONGEST:
+        ttr = min(max(ttr, 1), LONGEST)
+    if type(priority) is not int or not 0 <= priority <= LONGEST:
+        raise _not_small(priority, "priority")
+    if type(delay) is not int or not 0 <= delay <= LONGEST:
+        raise _not_small(delay, "delay")
     return b"put %d %d %d %d\r\n%b\r\n" % (priority, delay, ttr, len(body), body)
 
 

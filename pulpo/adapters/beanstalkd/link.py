@@ -15,6 +15,7 @@ import struct
 from collections import deque
 from collections.abc import Callable, Sequence
 from enum import IntEnum
+from functools import partial
 from typing import NamedTuple
 
 from pulpo.errors import ProtocolError, QueueError, QueueUnavailableError
@@ -72,6 +73,10 @@ class Reply(NamedTuple):
     data: bytes | None
 
 
+# What a call of the class does, in half of the time: there is one for each job.
+_reply: Callable[[tuple[Awaited, bytes, bytes | None]], Reply] = partial(tuple.__new__, Reply)
+
+
 class Link:
     """A connected socket with the bookkeeping that belongs to it; one thread of one process.
 
@@ -125,7 +130,7 @@ class Link:
         Raises `QueueUnavailableError` when certainly nothing was sent, `ProtocolError` after which
         the link is closed and nobody knows how much of it arrived.
         """
-        data = b"".join(commands)
+        data = b"".join(commands) if len(commands) > 1 else commands[0]
         try:
             sent = self.sock.send(data)
         except OSError as error:
@@ -154,21 +159,36 @@ class Link:
         replies: list[Reply] = []
         try:
             data = self._read(timeout)
-            if data is None:
-                return replies
-            if not data:
-                raise ProtocolError("beanstalkd closed the connection")
-            self._buffer = self._buffer + data if self._buffer else data
-            self._read_replies(replies)
-            return replies
+            if data is not None:
+                self._take_apart(data, replies)
         except BaseException as error:
-            # Nobody will read these: what they were for is as open as it was.
-            self.awaited.extendleft(reply.awaited for reply in reversed(replies))
-            # An exception from a signal handler as well: after it nobody knows where a reply ends.
-            self.close()
-            if isinstance(error, QueueError) or not isinstance(error, Exception):
-                raise
-            raise ProtocolError(f"the connection to beanstalkd failed: {error}") from error
+            self._end_by(error, replies)
+            raise
+        return replies
+
+    def receive_line(self, timeout: float) -> bytes | None:
+        """Return the line that answers the one command awaited: `receive` for a single put.
+
+        None where it has not come whole; then `receive` goes on.
+        """
+        self._beat()
+        replies: list[Reply] = []
+        try:
+            data = self._read(timeout)
+            if data is None:
+                return None
+            if (
+                data.find(b"\r\n") == len(data) - 2 > 0
+                and not self._buffer
+                and not data.startswith(_WITH_BODY)
+            ):
+                self.awaited.clear()
+                return data[:-2]
+            self._take_apart(data, replies)
+        except BaseException as error:
+            self._end_by(error, replies)
+            raise
+        return replies[0].line if replies else None
 
     def is_stale(self) -> bool:
         """Tell whether the server has closed a link on which nothing is awaited."""
@@ -186,6 +206,23 @@ class Link:
         fd = self.sock.detach()
         if fd >= 0:
             os.close(fd)
+
+    def _end_by(self, error: BaseException, replies: list[Reply]) -> None:
+        """Close after an error, of a signal handler as well: nobody knows where a reply ends.
+
+        Raises it as `ProtocolError` where it is none of pulpo's own.
+        """
+        # Nobody will read these: what they were for is as open as it was.
+        self.awaited.extendleft(reply.awaited for reply in reversed(replies))
+        self.close()
+        if isinstance(error, Exception) and not isinstance(error, QueueError):
+            raise ProtocolError(f"the connection to beanstalkd failed: {error}") from error
+
+    def _take_apart(self, data: bytes, replies: list[Reply]) -> None:
+        if not data:
+            raise ProtocolError("beanstalkd closed the connection")
+        self._buffer = self._buffer + data if self._buffer else data
+        self._read_replies(replies)
 
     def _read(self, timeout: float) -> bytes | None:
         """Return what has come, b"" at the end of the file, None where nothing has."""
@@ -218,7 +255,7 @@ class Link:
                 if buffer[stop : stop + 2] not in _ENDS:
                     raise ProtocolError(f"data of another size than announced: {line!r}")
                 data, following = buffer[following:stop], stop + 2
-            replies.append(Reply(awaited.popleft(), line, data))
+            replies.append(_reply((awaited.popleft(), line, data)))
             start = following
         self._buffer = buffer[start:]
         if self._buffer and not awaited:

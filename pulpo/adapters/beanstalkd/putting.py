@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pulpo.adapters.beanstalkd import commands
-from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link, Reply
+from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
 from pulpo.clock import Clock
 from pulpo.errors import (
     JobTooBigError,
@@ -26,6 +26,7 @@ __all__ = ["BURY_DELAY", "put_fitting", "put_jobs"]
 # socket buffers take, or two blocked ends would wait for each other.
 _MOST_COMMANDS, _MOST_BYTES = 1_000, 1_000_000
 _PUT, _NAME = Awaited(Kind.PUT), Awaited(Kind.NAME)
+_ONE_PUT = (_PUT,)
 # The copy of a job that is about to be buried waits so long, in case we die before it is.
 BURY_DELAY = 600
 
@@ -47,6 +48,8 @@ def put_jobs(
     After a cut the rest are `PublishUncertainError` where their bytes were sent, and
     `QueueUnavailableError` where they were not. Raises the latter when nothing at all was sent.
     """
+    if len(jobs) == 1 and delays is None and jobs[0].queue == link.used:
+        return [_put_alone(link, jobs[0], clock, patience)]
     now = clock.wall()
     results: list[int | QueueError] = []
     while len(results) < len(jobs):
@@ -76,6 +79,9 @@ def put_fitting(
     What the server would read and throw away is not sent.
     """
     largest = link.max_body
+    if len(jobs) == 1 and len(jobs[0].body) <= largest:
+        number = put_jobs(link, jobs, clock, patience=patience)[0]
+        return [number if isinstance(number, QueueError) else jobs[0].id]
     fitting = [job for job in jobs if len(job.body) <= largest]
     answers = put_jobs(link, fitting, clock, patience=patience)
     told = [
@@ -86,6 +92,22 @@ def put_fitting(
         return told
     rest = iter(told)
     return [too_big(job, largest) or next(rest) for job in jobs]
+
+
+def _put_alone(link: Link, job: NewJob, clock: Clock, patience: float) -> int | QueueError:
+    """Put one job into the queue in use, as most publishers do all the time."""
+    later = job.delay or job.at is not None
+    delay = commands.whole_delay(job, clock.wall()) if later else 0
+    try:
+        link.send((commands.put(job, delay=delay),), _ONE_PUT)
+        line = link.receive_line(patience)
+        if line is not None:
+            return _answer(link, line, job)
+    except ProtocolError as error:
+        link.close()
+        link.awaited.clear()
+        return _uncertain(job, error)
+    return _answers(link, (job,), clock, patience)[0]
 
 
 def _next_batch(
@@ -122,7 +144,7 @@ def _answers(
             left = deadline - clock.monotonic()
             for reply in link.receive(left):
                 if reply.awaited.kind is Kind.PUT:
-                    results.append(_answer(link, reply, batch[len(results)]))
+                    results.append(_answer(link, reply.line, batch[len(results)]))
                 elif reply.awaited.kind is Kind.NAME and not reply.line.startswith(b"USING "):
                     raise ProtocolError(f"use was answered {reply.line[:64]!r}")
             if link.awaited and left <= 0:
@@ -136,10 +158,10 @@ def _answers(
     return results
 
 
-def _answer(link: Link, reply: Reply, job: NewJob) -> int | QueueError:
-    line = reply.line
-    if line.startswith(b"INSERTED ") and line[9:].isdigit() and len(line) < 29:
-        number = int(line[9:])
+def _answer(link: Link, line: bytes, job: NewJob) -> int | QueueError:
+    digits = line[9:]
+    if digits.isdigit() and line.startswith(b"INSERTED ") and len(digits) < 20:
+        number = int(digits)
         if number <= link.inserted:
             raise _OutOfTurnError(f"put was answered {line!r} after {link.inserted}")
         link.inserted = number

@@ -65,8 +65,7 @@ class Reserving:
         polls = min(limit, max(self._depth, 1), _MOST_POLLS)
         if flight.count(link) >= _IN_A_ROW:
             flight.ahead[link] = polls
-        for _ in range(polls):
-            flight.add(link, commands.POLL, _POLLED)
+        flight.repeat(link, commands.POLL, _POLLED, polls)
 
     def _learn(self) -> None:
         """Adapt the next flight to what the last ones have found."""

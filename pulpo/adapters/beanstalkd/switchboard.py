@@ -16,7 +16,7 @@ from contextlib import suppress
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link, Reply
 from pulpo.clock import Clock
 from pulpo.errors import ProtocolError, QueueError, QueueFullError, QueueUnavailableError
-from pulpo.job import Job
+from pulpo.job import Job, reserved
 
 __all__ = ["PATIENCE", "Flight", "Switchboard"]
 
@@ -72,6 +72,14 @@ class Flight:
             orders = self.orders[link] = ([], [])
         orders[0].append(command)
         orders[1].append(awaited)
+
+    def repeat(self, link: Link, command: bytes, awaited: Awaited, times: int) -> None:
+        """Append a command several times."""
+        if times > 0:
+            self.add(link, command, awaited)
+            orders, replies = self.orders[link]
+            orders += [command] * (times - 1)
+            replies += [awaited] * (times - 1)
 
     def count(self, link: Link) -> int:
         """Return how many commands go to a link."""
@@ -129,9 +137,10 @@ class Switchboard:
 
     def ready_link(self) -> Link:
         """Return a link that takes commands now, the fullest first; opens one if there is none."""
+        links = self.links
+        if len(links) == 1 and not links[0].awaited and not links[0].waiting:
+            return links[0]
         self.land()
-        if len(self.links) == 1 and not (self.links[0].awaited or self.links[0].waiting):
-            return self.links[0]
         ready = [link for link in self.links if not link.waiting and not link.awaited]
         return max(ready, key=lambda link: len(link.held)) if ready else self.open()
 
@@ -320,7 +329,7 @@ def _arrive(board: Switchboard, link: Link, reply: Reply) -> None:
             previous.held.pop(number, None)
     else:
         queue = link.watched[0] if len(link.watched) == 1 else None
-        known = Job(number=number, body=body, queue=queue, token=next(_arrivals))
+        known = reserved(number, body, None, queue, None, None, None, next(_arrivals))
         board.running[number] = known
         board.arrived.append(known)
         board.has_json = board.has_json or body.startswith(b"{")

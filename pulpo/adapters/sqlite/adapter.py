@@ -7,22 +7,23 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 from pulpo.adapters.sqlite import statements as sql
 from pulpo.adapters.sqlite.database import Database, Ready
 from pulpo.adapters.sqlite.room import Room
-from pulpo.adapters.sqlite.rows import Row, State, check_jobs, due, row, too_big
+from pulpo.adapters.sqlite.rows import State, due, ready_rows, row, too_big
 from pulpo.adapters.sqlite.trading import Trader
 from pulpo.adapters.sqlite.waiting import wait
 from pulpo.errors import PublishUncertainError, QueueError, QueueUnavailableError
-from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange
+from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange, check_new_jobs
 from pulpo.waker import Waker
 
 __all__ = ["SQLiteAdapter"]
 
 # No transaction keeps other writers out for longer than so many rows take.
 _MOST_ROWS = 2_000
+_READY = State.READY.value
 
 
 class SQLiteAdapter:
@@ -46,8 +47,10 @@ class SQLiteAdapter:
 
     def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
         """Accept jobs: on disk when this returns, unless the URL says `sync=normal`."""
-        check_jobs(jobs)
+        check_new_jobs(jobs)
         self._leave_to_parent()
+        if len(jobs) == 1 and len(jobs[0].body) <= self._capabilities.max_body:
+            return [self._insert_one(jobs[0])]
         answers: list[JobId | QueueError] = [
             too_big(job, self._capabilities.max_body) or job.id for job in jobs
         ]
@@ -111,16 +114,30 @@ class SQLiteAdapter:
         self._database.close()
         self._waker.close()
 
+    def _insert_one(self, job: NewJob) -> JobId | QueueError:
+        try:
+            self._insert((job,))
+        except QueueUnavailableError:
+            raise
+        except QueueError as error:
+            return _in_place(error, job)
+        return job.id
+
     def _insert(self, jobs: Sequence[NewJob]) -> None:
         self._database.connection  # noqa: B018  # makes the folder whose disk is looked at
-        if full := self._room.refusal(sum(len(job.body) for job in jobs)):
+        if full := self._room.refusal(sum([len(job.body) for job in jobs])):
             raise full
         now = self._trader.upkeep.now()
-        rows = [row(job, due(job, now)) for job in jobs]
+        at_once = ready_rows(jobs)
 
         def insert(connection: sqlite3.Connection, ready: Ready) -> None:
+            if at_once is not None:
+                connection.executemany(sql.INSERT_READY, at_once)
+                _count(ready, [job.queue for job in jobs])
+                return
+            rows = [row(job, due(job, now)) for job in jobs]
             connection.executemany(sql.INSERT, rows)
-            ready |= _ready_among(rows)
+            _count(ready, (each[2] for each in rows if each[4] == _READY))
 
         self._database.write(insert, synced=True)
         self._trader.pace.note(now.boot, synced=True)
@@ -151,12 +168,9 @@ class SQLiteAdapter:
             self._begin()
 
 
-def _ready_among(rows: Sequence[Row]) -> Ready:
-    ready: Ready = {}
-    for _, _, queue, _, state, *_ in rows:
-        if state == State.READY:
-            ready[queue] = ready.get(queue, 0) + 1
-    return ready
+def _count(ready: Ready, queues: Iterable[str]) -> None:
+    for queue in queues:
+        ready[queue] = ready.get(queue, 0) + 1
 
 
 def _in_place(error: QueueError, job: NewJob) -> QueueError:

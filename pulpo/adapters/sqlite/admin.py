@@ -17,7 +17,7 @@ from pulpo.adapters.sqlite.changing import (
     rewrite,
 )
 from pulpo.adapters.sqlite.database import Database, Ready
-from pulpo.adapters.sqlite.rows import Moment, State, check_jobs, too_big
+from pulpo.adapters.sqlite.rows import Moment, State, too_big
 from pulpo.adapters.sqlite.sampling import sample
 from pulpo.adapters.sqlite.troubles import translated
 from pulpo.adapters.sqlite.upkeep import Upkeep
@@ -34,6 +34,7 @@ from pulpo.job import (
     QueueStats,
     Sighting,
     check_changes,
+    check_new_job,
 )
 
 __all__ = ["SQLiteAdmin"]
@@ -174,7 +175,7 @@ class SQLiteAdmin:
 
         Raises `JobTooBigError`.
         """
-        check_jobs((rewritten,))
+        check_new_job(rewritten)
         if error := too_big(rewritten, self._max_body):
             raise error
 

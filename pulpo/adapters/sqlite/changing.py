@@ -88,7 +88,7 @@ def rewrite(
     now: Moment,
 ) -> None:
     """Put a job in the place of another, buried where `state` says so."""
-    when = due(job, now) if state != State.BURIED else Due(State.BURIED, now.wall, None)
+    when = due(job, now) if state != State.BURIED else Due(State.BURIED.value, now.wall, None)
     connection.execute(_EDIT, (*row(job, when), number))
     if when.state == State.READY:
         ready[job.queue] = ready.get(job.queue, 0) + 1

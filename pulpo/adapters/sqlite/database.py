@@ -36,6 +36,7 @@ PATIENCE = 5.0
 # How long SQLite itself waits, in which nobody beats; it does so for strangers only: a shell, a
 # backup. Well below the silence after which a worker process is taken for frozen.
 ONE_TRY = 1.0
+_TRIES = max(round(PATIENCE / ONE_TRY), 1)
 _BUSY, _LOCKED = 5, 6  # https://sqlite.org/rescode.html
 
 
@@ -51,7 +52,7 @@ class Database:
     def __init__(
         self, path: Path, *, durable: bool, clock: Clock, beat: Callable[[], None]
     ) -> None:
-        self.path = path
+        self.path, self._name = path, str(path)
         self.side = side_folder(path)
         self.durable = durable
         self.clock = clock
@@ -68,6 +69,9 @@ class Database:
     @property
     def connection(self) -> sqlite3.Connection:
         """The open connection of this process."""
+        connection = self._connection
+        if connection is not None and self._pid == os.getpid():
+            return connection
         with self.no_fork:
             if self._connection is None or self._pid != os.getpid():
                 self._open()
@@ -108,10 +112,7 @@ class Database:
         self.connection  # noqa: B018  # opens it, and with it the lock of the writers
         self.check_file()
         if not self._lock.take(PATIENCE):
-            raise QueueUnavailableError(
-                f"database is locked: another process has kept the queue file for "
-                f"{PATIENCE:.0f} s: {str(self.path)!r}"
-            )
+            raise _kept_out(self.path)
         try:
             with self.no_fork:
                 return self._commit(self.connection, work, synced)
@@ -227,7 +228,7 @@ class Database:
 
     def check_file(self) -> None:
         """Raise `QueueUnavailableError` where the file is not the one that was opened."""
-        found = identity(str(self.path))
+        found = identity(self._name)
         if found != self._identity:
             what = "removed" if found is None else "replaced"
             raise QueueUnavailableError(
@@ -241,9 +242,16 @@ class Database:
             self._synchronous_now = full
 
 
+def _kept_out(path: Path) -> QueueUnavailableError:
+    return QueueUnavailableError(
+        "database is locked: another process has kept the queue file for "
+        f"{PATIENCE:.0f} s: {str(path)!r}"
+    )
+
+
 def _begin(connection: sqlite3.Connection, beat: Callable[[], None]) -> None:
     """Begin to write, beating while a stranger keeps the file."""
-    for left in reversed(range(max(round(PATIENCE / ONE_TRY), 1))):
+    for left in range(_TRIES - 1, -1, -1):
         try:
             connection.execute("BEGIN IMMEDIATE")
         except sqlite3.OperationalError as error:

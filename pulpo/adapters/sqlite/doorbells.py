@@ -49,10 +49,12 @@ class Doorbells:
 
     def ring(self, ready: Ready) -> None:
         """Wake as many of those that wait as there are jobs for them; never fails."""
-        with contextlib.suppress(OSError):  # the jobs are in the file, and the slow poll finds them
+        try:
             flags = os.pread(self._fd, SLOTS, 0)
             if flags.strip(_NOBODY):
                 self._ring_some(flags, ready)
+        except OSError:  # the jobs are in the file, and the slow poll finds them
+            return
 
     def close(self) -> None:
         """Let go; twice is once."""

@@ -94,7 +94,7 @@ class Settling:
         body = settlement.job.body if too_big(copy, self._max_body) else copy.body
         when = due(copy, self._now)
         if settlement.verb is Verb.BURY:
-            when = Due(State.BURIED, self._now.wall, None)
+            when = Due(State.BURIED.value, self._now.wall, None)
         _insert(connection, ready, copy, when, body)
 
     def _key(self, job: Job) -> tuple[int, int, int]:

@@ -21,6 +21,7 @@ __all__ = [
     "HOLDERS",
     "HOLDS",
     "INSERT",
+    "INSERT_READY",
     "LEASE_OVER",
     "LEAVE",
     "MOST_QUEUES",
@@ -42,6 +43,11 @@ __all__ = [
 INSERT = """
 INSERT INTO jobs (id, type, queue, priority, state, moment, due_wall, ttr, expires, body)
 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+"""
+
+# The same for what is ready at once and never expires, without a NULL among the parameters.
+INSERT_READY = """
+INSERT INTO jobs (id, type, queue, priority, state, ttr, body) VALUES (?, ?, ?, ?, 0, ?, ?)
 """
 
 # A reservation is a number, a fence and an owner: whoever lost it changes nothing.

@@ -44,10 +44,10 @@ class Upkeep:
         """
         delayed, scheduled, lease, paused = connection.execute(sql.NEXT_DUE, (me,)).fetchone()
         if delayed is not None and delayed <= now.boot:
-            due = connection.execute(sql.DUE, (State.DELAYED, now.boot)).fetchall()
+            due = connection.execute(sql.DUE, (State.DELAYED.value, now.boot)).fetchall()
             _change(connection, ready, sql.PROMOTE, due)
         if scheduled is not None and scheduled <= now.wall:
-            due = connection.execute(sql.DUE, (State.SCHEDULED, now.wall)).fetchall()
+            due = connection.execute(sql.DUE, (State.SCHEDULED.value, now.wall)).fetchall()
             _change(connection, ready, sql.PROMOTE, due)
         if lease is not None and lease <= now.boot:
             over = connection.execute(sql.EXPIRED, (now.boot, me)).fetchall()
