@@ -51,6 +51,7 @@ if TYPE_CHECKING:
     from pulpo.outcome import Bury, Cancel, Outcome, Retry, Snooze, Success
     from pulpo.publishing import JobRef
     from pulpo.run import Run, current_job
+    from pulpo.unique import Unique
 
     __version__: str
     _app = Pulpo()
@@ -104,6 +105,7 @@ __all__ = [
     "Snooze",
     "Success",
     "TransientError",
+    "Unique",
     "UnknownJobTypeError",
     "UnknownOptionError",
     "UnsupportedError",
@@ -160,6 +162,7 @@ _HOMES = {
     "JobRef": "publishing",
     "Run": "run",
     "current_job": "run",
+    "Unique": "unique",
 }
 
 # The module pulpo.job and the decorator want the same name. A submodule is set on its package once,

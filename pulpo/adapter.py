@@ -14,6 +14,7 @@ from pulpo.errors import QueueError
 from pulpo.job import (
     Capabilities,
     Change,
+    Existing,
     Job,
     JobId,
     JobState,
@@ -33,6 +34,8 @@ __all__ = [
     "Engine",
     "Examinable",
     "Glimpsing",
+    "Guarding",
+    "GuardsBeside",
     "QueueAdapter",
     "QueueAdmin",
     "ServerLook",
@@ -58,12 +61,14 @@ class QueueAdapter(Protocol):
         """What this queue can do; may connect, and then raises `QueueUnavailableError`."""
         ...
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         """Accept jobs; for each, in order, its id or why it was not accepted.
 
-        An id means accepted, as durably as the engine promises. `PublishUncertainError` in a place
-        means that the job was sent and no answer came. Raises `QueueUnavailableError` when nothing
-        was sent.
+        An id means accepted, as durably as the engine promises. `Existing` names who holds a key of
+        its guards: the first one that is held counts, and none of the others is taken.
+        `PublishUncertainError` in a place means that the job was sent and no answer came. Raises
+        `QueueUnavailableError` when nothing was sent, `UnsupportedError` for a job with guards
+        where the engine keeps none.
         """
         ...
 
@@ -124,6 +129,8 @@ class QueueAdmin(Protocol):
     """What an operator asks of a queue; never called from the worker's loop.
 
     One thread owns it. Every change is on disk when a call returns, where the engine has a disk.
+    A job goes on with the guards that it has, whatever a rewritten one says; burying frees the key
+    that it holds until it is done, and a kick of it is refused while somebody else holds that.
     """
 
     def queues(self) -> Sequence[str]:
@@ -304,6 +311,29 @@ class Composed(Protocol):
 
     def servers(self) -> Sequence[ServerLook]:
         """Return each server, and what is on it."""
+        ...
+
+
+@runtime_checkable
+class Guarding(Protocol):
+    """What an admin may have beside: one of a queue that keeps the guards of jobs."""
+
+    def holders(self, keys: Sequence[str]) -> Sequence[Existing | None]:
+        """Return who holds these keys; None for one that is free."""
+        ...
+
+
+@runtime_checkable
+class GuardsBeside(Protocol):
+    """What an engine may be beside its doors: one whose queue itself knows no guards.
+
+    Then they are facts beside the queue (see `pulpo.holds`), and a worker confirms those of a job
+    before each of its runs.
+    """
+
+    @property
+    def guards_beside(self) -> bool | None:
+        """Whether they are kept so; False: nowhere, so they are refused; None: not known here."""
         ...
 
 

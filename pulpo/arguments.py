@@ -54,6 +54,25 @@ class Arguments:
         # So many arguments, none of them named, fit in any case; -1 where no number does.
         self._usual = len(self._positional) if self._required.issubset(self._positional) else -1
 
+    @property
+    def names(self) -> frozenset[str] | None:
+        """The names of all parameters; None where the function takes any."""
+        return None if self._takes_any else frozenset(self._signature.parameters)
+
+    def named(self, body: object) -> Mapping[str, object]:
+        """Return every argument of a call by its name, those left out by their defaults.
+
+        Raises `WrongTypeError` where the body does not fit the signature.
+        """
+        args, kwargs = self.unpack(body)
+        bound = self._signature.bind(*args, **kwargs)
+        bound.apply_defaults()
+        found = dict(bound.arguments)
+        for parameter in self._signature.parameters.values():
+            if parameter.kind is inspect.Parameter.VAR_KEYWORD:
+                found.update(found.pop(parameter.name))
+        return found
+
     def body(self, args: Sequence[object], kwargs: Mapping[str, object]) -> object:
         """Return a call's arguments as a body; raises `WrongTypeError`, a `TypeError`."""
         if not self._paired:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pulpo.codec import Codec
 from pulpo.explaining import Explanation, Facts, JobFacts, explain
-from pulpo.job import ListedJob, QueueStats
+from pulpo.job import JobId, ListedJob, QueueStats
 from pulpo.redaction import Redaction
 from pulpo.telling.told import Told
 from pulpo.view import ShownJob, show
@@ -25,14 +25,15 @@ def diagnosed(
     stats: QueueStats | None,
     ahead: tuple[int, int] | None,
     hidden: Redaction,
+    rival: JobId | None = None,
 ) -> Explanation:
     """Return the reasons; `now` is in seconds since the epoch, the rest as in `Facts`.
 
-    They quote nothing of the job that is `hidden`.
+    They quote nothing of the job that is `hidden`. `rival` is another job that holds its key.
     """
     facts = Facts(
         now=now,
-        job=_job_facts(found, hidden.job(show(found, keys))),
+        job=_job_facts(found, hidden.job(show(found, keys)), rival),
         stats=stats,
         ahead=ahead,
         workers=told.workers,
@@ -42,7 +43,7 @@ def diagnosed(
     return explain(found.id, facts)
 
 
-def _job_facts(found: ListedJob, shown: ShownJob) -> JobFacts:
+def _job_facts(found: ListedJob, shown: ShownJob, rival: JobId | None) -> JobFacts:
     return JobFacts(
         id=found.id,
         queue=found.queue,
@@ -53,4 +54,5 @@ def _job_facts(found: ListedJob, shown: ShownJob) -> JobFacts:
         expires=shown.expires,
         error=as_line(shown.error) if shown.error else None,
         problem=shown.problem,
+        duplicate_of=rival,
     )

@@ -19,11 +19,12 @@ from typing import TYPE_CHECKING, TypedDict
 from pulpo.adapter import QueueAdapter
 from pulpo.clock import Clock
 from pulpo.duration import Duration, seconds
-from pulpo.errors import WrongTypeError
+from pulpo.errors import UnsupportedError, WrongTypeError
 from pulpo.identity import check_queue
 from pulpo.options import check_known
 from pulpo.worker.attendants import attend, dismiss
 from pulpo.worker.chores import LAST_CHORES, Chores
+from pulpo.worker.guards import refused_guards
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
 from pulpo.worker.settings import WorkerParts, WorkerSettings
@@ -87,6 +88,8 @@ class EmbeddedWorker:
             side=limits.get("side", True),
             burst=burst,
         )
+        for _, why in refused_guards(parts.engine, parts.registry):
+            raise UnsupportedError(why)
         return cls(parts, settings, clock)
 
     def run(self) -> bool:

@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 from functools import lru_cache
 
 from pulpo.errors import DecodeError
-from pulpo.identity import MAX_PRIORITY, NORMAL, check_queue, check_type, is_id
+from pulpo.identity import MAX_PRIORITY, NORMAL, check_key, check_queue, check_type, is_id
+from pulpo.job import Until
 from pulpo.message import CONTROL_HEADERS, Message
 
 __all__ = ["DEFAULT_QUEUE", "DEFAULT_TTR", "UNDECODABLE", "Envelope"]
@@ -95,9 +96,24 @@ class Envelope:
         return self.headers.get("early", 0)  # type: ignore[return-value]
 
     @property
+    def limited(self) -> int:
+        """How often the job was put back because it was not to start yet."""
+        return self.headers.get("limited", 0)  # type: ignore[return-value]
+
+    @property
+    def turn(self) -> float | None:
+        """The second since the epoch that a rate has given the job to start in; asked only once."""
+        return self.headers.get("turn")  # type: ignore[return-value]
+
+    @property
     def depth(self) -> int:
         """How many jobs stand above it, each published by a run of the one before."""
         return self.headers.get("depth", 0)  # type: ignore[return-value]
+
+    @property
+    def guards(self) -> Sequence[tuple[str, Until]]:
+        """The keys that the job holds, and until when each."""
+        return self.headers.get("guards", ())  # type: ignore[return-value]
 
     def user_headers(self) -> dict[str, object]:
         """Return the headers that the producer gave."""
@@ -119,6 +135,7 @@ class Envelope:
             priority=priority,
             expires=None if expires is None else datetime.fromtimestamp(expires, UTC),
             id=id,
+            own_id=False,  # a handler that publishes it once more means another run
         )
 
 
@@ -149,6 +166,19 @@ def _passes(check: Callable[[object], object], value: object) -> bool:
     return True
 
 
+def _are_guards(value: object) -> bool:
+    return type(value) is list and all(map(_is_guard, value))
+
+
+def _is_guard(value: object) -> bool:
+    match value:
+        case [key, "done" | "started"]:
+            return _passes(check_key, key)
+        case [key, until]:
+            return _passes(check_key, key) and _is_length(until) and until != 0
+    return False
+
+
 _CONTROL: dict[str, Callable[[object], bool]] = {
     "type": lambda value: type(value) is str and _is_known_type(value),
     "id": lambda value: type(value) is str and is_id(value),
@@ -163,11 +193,14 @@ _CONTROL: dict[str, Callable[[object], bool]] = {
     "backoff": lambda value: (
         all(map(_is_length, value)) and bool(value) if type(value) is list else _is_length(value)
     ),
+    "guards": _are_guards,
     "bounces": _is_count,
     "bounced": _is_moment,
     "depth": _is_count,
     "due": _is_moment,
     "early": _is_count,
+    "limited": _is_count,
+    "turn": _is_moment,
 }
 
 

@@ -27,6 +27,7 @@ class Code(Enum):
     NO_WORKER = "no_worker"
     UNKNOWN_TYPE = "unknown_type"
     BURIED = "buried"
+    DUPLICATE_OF = "duplicate_of"
     EXPIRED = "expired"
     NOT_FOUND = "not_found"
 
@@ -37,7 +38,7 @@ class JobFacts:
 
     `type` is None where its bytes are no job. `due` is seconds until a delayed one is ready,
     `expires` a second since the epoch. `error` is its last failure in one line, `problem` why no
-    worker would run it as it is.
+    worker would run it as it is. `duplicate_of` is another job that holds the key of this one.
     """
 
     id: JobId
@@ -49,6 +50,7 @@ class JobFacts:
     expires: float | None = None
     error: str | None = None
     problem: str | None = None
+    duplicate_of: JobId | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -167,10 +169,17 @@ def _of_buried(job: JobFacts, facts: Facts) -> Iterator[Reason]:
         f"see all of it with `pulpo jobs show {job.id}`, try it here with `pulpo replay {job.id} "
         f"MODULE`, mend the cause, then `pulpo jobs kick {job.id}` for one more run",
     )
+    if job.duplicate_of is not None:
+        yield Reason(
+            Code.DUPLICATE_OF,
+            f"job {job.duplicate_of} holds its key and stands for it: a kick is refused meanwhile",
+            f"wait until that one is done, or `pulpo jobs delete {job.id}`",
+        )
     yield from _expired(job, facts, "a kick would only delete it")
 
 
 def _of_delayed(job: JobFacts, facts: Facts) -> Iterator[Reason]:
+    yield from _superfluous(job)
     yield from _expired(job, facts, "it is not run when its time comes")
     when = f"in {_length(job.due)}, at {_moment(facts.now + job.due)}"
     now = f"`pulpo jobs kick {job.id}` makes it ready now"
@@ -192,12 +201,23 @@ def _of_delayed(job: JobFacts, facts: Facts) -> Iterator[Reason]:
 
 def _of_ready(job: JobFacts, facts: Facts) -> Iterator[Reason]:
     found = [
+        *_superfluous(job),
         *_expired(job, facts, "the next worker that takes it deletes it unrun"),
         *_hindrances(job, facts),
     ]
     yield from found
     if not found or (facts.ahead is not None and facts.ahead[1]):
         yield _behind(job, facts)
+
+
+def _superfluous(job: JobFacts) -> Iterator[Reason]:
+    if job.duplicate_of is not None:
+        yield Reason(
+            Code.DUPLICATE_OF,
+            f"job {job.duplicate_of} holds its key and stands for it: the next worker that takes "
+            "this one deletes it unrun",
+            f"see that one with `pulpo jobs show {job.duplicate_of}`",
+        )
 
 
 def _expired(job: JobFacts, facts: Facts, then: str) -> Iterator[Reason]:

@@ -9,22 +9,24 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from types import FunctionType
-from typing import TYPE_CHECKING, Any, Generic, ParamSpec, TypedDict, TypeVar, Unpack
+from typing import TYPE_CHECKING, Any, Generic, Literal, ParamSpec, TypedDict, TypeVar, Unpack
 
 import wrapt
 
 from pulpo.arguments import Arguments
 from pulpo.duration import Duration, seconds
-from pulpo.errors import WrongTypeError
+from pulpo.errors import UsageError, WrongTypeError
 from pulpo.identity import new_ids
 from pulpo.message import Message, check_moment
 from pulpo.options import JobOptions, check_known, make_job_type
 from pulpo.publishing import JobRef, Publisher
 from pulpo.registry import Bindable, JobType
+from pulpo.unique import Unique, check_unique
 
 __all__ = ["CallOptions", "JobFunction", "make_job_function"]
 
@@ -57,6 +59,8 @@ class CallOptions(TypedDict, total=False):
     timeout: Duration
     backoff: Duration | Sequence[Duration]
     headers: Mapping[str, object]
+    unique: Unique | bool
+    id: str
 
 
 CALL_OPTIONS = tuple(CallOptions.__annotations__)
@@ -114,12 +118,17 @@ class JobFunction(Proxy, Generic[P, R]):
 
     def message(self, /, *args: P.args, **kwargs: P.kwargs) -> Message:
         """Return the message that `delay` would publish; each has an id of its own."""
-        return self._self_template.with_body(self._self_arguments.body(args, kwargs))
+        template, body = self._self_template, self._self_arguments.body(args, kwargs)
+        if template.own_id:
+            return template.with_body(body, id=template.id, own_id=True)
+        return template.with_body(body)
 
     def delay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
         """Publish a call; returns when the job is accepted."""
-        body = self._self_arguments.body(args, kwargs)
-        return self._self_publisher.publish_like(self._self_template, body)
+        template = self._self_template
+        if template.own_id:
+            return self._self_publisher.publish(self.message(*args, **kwargs))
+        return self._self_publisher.publish_like(template, self._self_arguments.body(args, kwargs))
 
     def schedule_at(self, when: datetime, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
         """Publish a call that runs at an aware datetime or later."""
@@ -162,6 +171,8 @@ class JobFunction(Proxy, Generic[P, R]):
         ones, `at` and `delay` take each other's place, None is what the job type says.
         """
         check_known(options, CALL_OPTIONS)
+        if options.get("unique"):
+            options["unique"] = _bound(options["unique"], self._self_arguments)
         return JobFunction(
             self._self_function,
             self._self_publisher,
@@ -182,7 +193,11 @@ class JobFunction(Proxy, Generic[P, R]):
         if isinstance(calls, Mapping | str) or not isinstance(calls, Iterable):
             raise WrongTypeError(f"calls must be a list of tuples or dicts: {calls!r}")
         bodies = [self._body_of(call) for call in calls]
-        like = self._self_template.with_body
+        template, like = self._self_template, self._self_template.with_body
+        if template.own_id:
+            if len(bodies) > 1:
+                raise UsageError(f"an id is that of one job: {template.id!r}")
+            return [like(body, id=template.id, own_id=True) for body in bodies]
         return [like(body, id=new) for body, new in zip(bodies, new_ids(len(bodies)), strict=True)]
 
     def _body_of(self, call: object) -> object:
@@ -210,7 +225,10 @@ def _merged(template: Message, options: CallOptions, job_type: JobType) -> Messa
         given["headers"] = {**template.headers, **headers}
     if "at" in given or "delay" in given:
         said["at"] = said["delay"] = None
-    return Message(type=template.type, **{**said, **given})
+    merged = {**said, **given, "id": options.get("id", template.id if template.own_id else None)}
+    if merged["id"] is None:
+        del merged["id"]  # each message has one of its own
+    return Message(type=template.type, **merged)
 
 
 def _template(job_type: JobType) -> Message:
@@ -221,7 +239,18 @@ def _template(job_type: JobType) -> Message:
         priority=job_type.priority,
         ttr=job_type.ttr,
         expires=job_type.expires,
+        unique=job_type.unique,
     )
+
+
+def _bound(unique: object, arguments: Arguments) -> Unique | Literal[False]:
+    """Return what was said of uniqueness, for a function that takes these arguments."""
+    found = check_unique(unique)
+    if not found:
+        return found
+    if arguments.names is not None:
+        found.check(arguments.names)
+    return found.bound(arguments.named)
 
 
 def make_job_function(
@@ -246,6 +275,8 @@ def make_job_function(
         is_async=inspect.iscoroutinefunction(plain),
         source=place,
     )
+    if job_type.unique is not None:
+        job_type = replace(job_type, unique=_bound(job_type.unique, arguments) or None)
     return JobFunction(plain, publisher, job_type, arguments, _template(job_type))
 
 

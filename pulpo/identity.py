@@ -18,6 +18,7 @@ __all__ = [
     "MAX_PRIORITY",
     "NORMAL",
     "check_id",
+    "check_key",
     "check_priority",
     "check_queue",
     "check_type",
@@ -36,6 +37,7 @@ MAX_PRIORITY = 2**32 - 1
 # One rule on all engines, or a move from the file to beanstalkd would fail at run time. It is
 # beanstalkd's alphabet (doc/protocol.txt, "tube"), a first character that no shell minds.
 _QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.+/;$()-]{0,199}", re.ASCII)
+_LONGEST_KEY = 300
 _TYPE = re.compile(r"[^\s\x00-\x1f\x7f]{1,200}")
 
 
@@ -84,6 +86,17 @@ def check_id(value: object) -> str:
         raise WrongTypeError(f"id must be text: {value!r}")
     if not is_id(value):
         raise UsageError(f"id must be 1 to 64 printable ASCII characters: {value!r}")
+    return value
+
+
+def check_key(value: object) -> str:
+    """Return the key of a guard, or say what is wrong with it."""
+    if not isinstance(value, str):
+        raise WrongTypeError(f"the key of a guard must be text: {value!r}")
+    if not 1 <= len(value) <= _LONGEST_KEY or not value.isprintable():
+        raise UsageError(
+            f"the key of a guard is 1 to {_LONGEST_KEY} printable characters: {value!r}"
+        )
     return value
 
 

@@ -5,20 +5,31 @@ Values only. A body is opaque bytes here: no engine decodes one to run it, and n
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from sys import intern
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 from pulpo.duration import seconds
 from pulpo.errors import UsageError, WrongTypeError
-from pulpo.identity import MAX_PRIORITY, check_id, check_priority, check_queue, is_id, is_queue
+from pulpo.identity import (
+    MAX_PRIORITY,
+    check_id,
+    check_key,
+    check_priority,
+    check_queue,
+    is_id,
+    is_queue,
+)
 
 __all__ = [
     "Act",
     "Capabilities",
     "Change",
+    "Existing",
+    "Guard",
+    "Instead",
     "Job",
     "JobId",
     "JobState",
@@ -28,16 +39,23 @@ __all__ = [
     "QueueStats",
     "Settlement",
     "Sighting",
+    "Until",
     "Verb",
     "check_changes",
     "check_exchange",
+    "check_guards",
     "check_new_job",
     "check_new_jobs",
+    "kept_guard",
     "reserved",
     "sum_of",
 ]
 
 JobId: TypeAlias = str
+Until: TypeAlias = Literal["done", "started"] | float
+Instead: TypeAlias = "Callable[[ListedJob], NewJob]"
+
+_LONGEST_HOLD = 2.0**32  # as long as a fact can last
 
 
 class JobState(Enum):
@@ -63,13 +81,41 @@ class Verb(Enum):
     BURY = "bury"
 
 
+@dataclass(frozen=True, slots=True)
+class Guard:
+    """A key that one job holds, so that `put` accepts no other job with it meanwhile.
+
+    It is held `until` the job is done (deleted or buried: buried jobs must not swallow all that
+    come after them), until its first run has started, or for so many seconds from its acceptance,
+    whatever becomes of it. A job that comes while its key is held is not accepted; with `instead`
+    a holder that still waits becomes, in the same transaction, the job that `instead` makes of
+    it: under its own id, in whatever queue that says. One that is being run stays as it is.
+    """
+
+    key: str
+    until: Until = "done"
+    instead: Instead | None = field(default=None, repr=False, compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Existing:
+    """The answer of `put` for a job that was not accepted: who holds its key.
+
+    `id` is the holder's, `queue` where it waits, or was put where it waits no more.
+    """
+
+    id: JobId
+    queue: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewJob:
     """A job to be accepted.
 
     `delay` is seconds from acceptance, `at` a second since the epoch before which it does not run
     (the later of the two counts). `ttr` is the lease in seconds. `expires` is a second since the
-    epoch; engines store it where they can, the worker decides by the header in the body.
+    epoch; engines store it where they can, the worker decides by the header in the body. `guards`
+    are the keys that it must hold; of a rewritten job, those that it goes on holding.
     """
 
     id: JobId
@@ -81,6 +127,7 @@ class NewJob:
     at: float | None = None
     ttr: float = 60.0
     expires: float | None = None
+    guards: Sequence[Guard] = ()
 
     def twin(self, *, id: JobId, body: bytes) -> NewJob:
         """Return a job like this one with another id and body; nothing is checked, as ever."""
@@ -94,6 +141,7 @@ class NewJob:
         _set_at(twin, self.at)
         _set_ttr(twin, self.ttr)
         _set_expires(twin, self.expires)
+        _set_guards(twin, self.guards)
         return twin
 
 
@@ -102,6 +150,7 @@ _slot = {name: NewJob.__dict__[name].__set__ for name in NewJob.__slots__}
 _set_id, _set_type, _set_queue = _slot.pop("id"), _slot.pop("type"), _slot.pop("queue")
 _set_body, _set_priority, _set_delay = _slot.pop("body"), _slot.pop("priority"), _slot.pop("delay")
 _set_at, _set_ttr, _set_expires = _slot.pop("at"), _slot.pop("ttr"), _slot.pop("expires")
+_set_guards = _slot.pop("guards")
 assert not _slot, f"a twin has no {list(_slot)}"
 
 
@@ -117,6 +166,30 @@ def check_new_job(job: NewJob) -> None:
         seconds(job.at, "at")
     if not isinstance(job.body, bytes):
         raise WrongTypeError(f"body must be bytes: {type(job.body).__name__}")
+    if job.guards:
+        check_guards(job.guards)
+
+
+def check_guards(guards: Sequence[Guard]) -> None:
+    """Raise `UsageError` for guards that no engine can keep.
+
+    One of them, at most, is held until the job is done or started; any number for a time.
+    """
+    for guard in guards:
+        check_key(guard.key)
+        if guard.until in ("done", "started"):
+            continue
+        if type(guard.until) is not float or not 0 < guard.until < _LONGEST_HOLD:
+            raise UsageError(f"a guard is held until done, started, or for seconds: {guard!r}")
+    if len({guard.key for guard in guards}) < len(guards):
+        raise UsageError(f"the guards of a job need keys of their own: {guards!r}")
+    if sum(isinstance(guard.until, str) for guard in guards) > 1:
+        raise UsageError(f"one guard of a job is held until it is done or started: {guards!r}")
+
+
+def kept_guard(guards: Sequence[Guard]) -> Guard | None:
+    """Return the one of them that is held until the job is done or started."""
+    return next((guard for guard in guards if isinstance(guard.until, str)), None)
 
 
 def check_new_jobs(jobs: Iterable[NewJob]) -> None:
@@ -136,6 +209,7 @@ def check_new_jobs(jobs: Iterable[NewJob]) -> None:
             and type(job.ttr) is float
             and 1 <= job.ttr <= 86_400
             and job.at is None
+            and not job.guards
         ):
             check_new_job(job)
 
@@ -236,7 +310,8 @@ class Capabilities:
     `max_body` is the largest body in bytes. `delay_unit` is the grain of delays in seconds: they
     are rounded up to it, never down. `shared` tells whether other processes see the same queue,
     `keeps_pause` whether a pause outlives a restart of the engine, `counts_crashes` whether every
-    reserved job comes with its `crashes`. `engine` is empty, and the rest a guess, where a queue
+    reserved job comes with its `crashes`, `guards` whether it keeps the guards of jobs. `engine` is
+    empty, and the rest a guess, where a queue
     behind a spool was never reached yet.
     """
 
@@ -246,6 +321,7 @@ class Capabilities:
     shared: bool = True
     keeps_pause: bool = True
     counts_crashes: bool = True
+    guards: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from pulpo.duration import Duration, seconds
 from pulpo.errors import UsageError, WrongTypeError
 from pulpo.identity import check_id, check_priority, check_queue, check_type, new_id
 from pulpo.retry import check_retries, spoken_backoff
+from pulpo.unique import Unique, check_unique
 
 __all__ = ["CONTROL_HEADERS", "Message", "check_headers", "check_moment", "check_ttr"]
 
@@ -28,15 +29,20 @@ CONTROL_HEADERS = frozenset(
         "errors",
         "expires",
         "failures",
+        "guards",
         "id",
+        "limited",
         "priority",
         "queue",
         "retries",
         "timeout",
         "ttr",
+        "turn",
         "type",
     }
 )
+# What stands for an id that nobody chose; told from every text that somebody did by what it is.
+_A_NEW_ONE = str(b"a new one", "ascii")
 _SHORTEST_TTR, _LONGEST_TTR = 5.0, 86_400.0
 # 136 years: what beanstalkd can count. One rule on all engines, or a move would fail at run time.
 _LONGEST_DELAY = 2.0**32 - 1
@@ -73,6 +79,10 @@ class Message(_Alike):
     acceptance or an aware datetime. `retries`, `timeout` and `backoff` (seconds, or a list of
     them) are rules for this one job, in place of those of its type. `id` is made here, once:
     publishing the same message twice is the same job twice.
+
+    An `id` that is given is its caller's own (`own_id`), and one job: published again within a day
+    it adds nothing, also when the first has run. `unique` is said for this one job in place of what
+    its type says, False = not at all. Both need a queue that keeps guards.
     """
 
     type: str
@@ -87,9 +97,18 @@ class Message(_Alike):
     retries: int | None = None
     timeout: Duration | None = None
     backoff: Duration | Sequence[Duration] | None = None
-    id: str = field(default_factory=new_id)
+    unique: Unique | bool | None = None
+    id: str = _A_NEW_ONE
+    own_id: bool | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        if self.id is _A_NEW_ONE:
+            object.__setattr__(self, "id", new_id())
+            object.__setattr__(self, "own_id", False)
+        elif self.own_id is None:
+            object.__setattr__(self, "own_id", True)
+        if self.unique is not None:
+            object.__setattr__(self, "unique", check_unique(self.unique))
         check_type(self.type)
         check_headers(self.headers)
         if self.queue is not None:
@@ -102,7 +121,9 @@ class Message(_Alike):
         _check_rules(self.retries, self.timeout, self.backoff)
         check_id(self.id)
 
-    def with_body(self, body: object, *, id: str | None = None) -> Message:
+    def with_body(
+        self, body: object, *, id: str | None = None, own_id: bool | None = False
+    ) -> Message:
         """Return a new message like this one: another body, an id of its own (or `id`, a new one).
 
         Nothing is checked again, which makes it five times as fast as a call of the class.
@@ -120,7 +141,9 @@ class Message(_Alike):
         _set_retries(copy, self.retries)
         _set_timeout(copy, self.timeout)
         _set_backoff(copy, self.backoff)
+        _set_unique(copy, self.unique)
         _set_id(copy, id or new_id())
+        _set_own_id(copy, own_id)
         _set_likeness(copy, getattr(self, "likeness", None))
         return copy
 
@@ -134,7 +157,7 @@ class Message(_Alike):
 
         For middleware that sends something along. Raises `UsageError` for a name of pulpo's own.
         """
-        copy = self.with_body(self.body, id=self.id)
+        copy = self.with_body(self.body, id=self.id, own_id=self.own_id)
         _set_headers(copy, {**self.headers, **check_headers(headers)})
         _set_likeness(copy, None)
         return copy
@@ -147,6 +170,7 @@ _set_queue, _set_priority, _set_ttr = _slot.pop("queue"), _slot.pop("priority"),
 _set_at, _set_expires, _set_delay = _slot.pop("at"), _slot.pop("expires"), _slot.pop("delay")
 _set_retries, _set_timeout = _slot.pop("retries"), _slot.pop("timeout")
 _set_backoff, _set_id = _slot.pop("backoff"), _slot.pop("id")
+_set_unique, _set_own_id = _slot.pop("unique"), _slot.pop("own_id")
 assert not _slot, f"a message with another body has no {list(_slot)}"
 _set_likeness = _Alike.__dict__["likeness"].__set__
 

@@ -51,7 +51,7 @@ def cast(like: Message, id: str | None, body: object, *, codec: Codec, find: Fin
     knows the types that are registered here: others may be declared later.
     """
     likeness = getattr(like, "likeness", None)
-    if likeness is None:
+    if likeness is None or like.own_id:
         return None
     mold = likeness.mold
     if type(mold) is not Mold:

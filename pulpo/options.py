@@ -16,6 +16,7 @@ from pulpo.message import check_ttr
 from pulpo.registry import Bind, JobType
 from pulpo.retry import Backoff, RetryPolicy
 from pulpo.spelling import closest
+from pulpo.unique import Unique, check_unique
 
 __all__ = ["JobOptions", "check_known", "make_job_type"]
 
@@ -27,7 +28,7 @@ class JobOptions(TypedDict, total=False):
     and `priority` are where and how urgently its jobs wait. `retries` counts the runs after the
     first, `backoff` the seconds between them, `transient` and `fatal` say which errors are worth
     another run. `timeout` ends one run, `ttr` is the lease, `expires` how long a job is worth
-    running.
+    running. `unique` keeps a second job out while there is one, True = one with the same values.
     """
 
     type: str
@@ -41,6 +42,7 @@ class JobOptions(TypedDict, total=False):
     timeout: Duration
     ttr: Duration
     expires: Duration | None
+    unique: Unique | bool
 
 
 KNOWN = tuple(JobOptions.__annotations__)
@@ -87,6 +89,7 @@ def make_job_type(
         timeout=timeout,
         ttr=check_ttr(options.get("ttr", DEFAULT_TTR)),
         expires=None if expires is None else seconds(expires, "expires"),
+        unique=check_unique(options.get("unique", False)) or None,
     )
 
 

@@ -9,18 +9,27 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from pulpo.adapter import QueueAdapter
 from pulpo.codec import Codec
 from pulpo.duration import seconds
 from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
-from pulpo.errors import JobTooBigError, QueueError, UsageError, WrongTypeError
+from pulpo.errors import (
+    JobTooBigError,
+    QueueError,
+    UnsupportedError,
+    UsageError,
+    WrongTypeError,
+)
 from pulpo.identity import NORMAL
-from pulpo.job import NewJob
+from pulpo.job import Existing, NewJob
 from pulpo.message import Message, check_moment
 from pulpo.registry import JobType
 from pulpo.retry import spoken_backoff
+
+if TYPE_CHECKING:
+    from pulpo.guarding import Guarding
 
 __all__ = ["JobRef", "Publisher", "check_messages", "new_job", "put"]
 
@@ -37,10 +46,15 @@ _ROOM_FOR_COUNTS = 64
 
 @dataclass(frozen=True, slots=True)
 class JobRef:
-    """An accepted job: its id, the same over all its runs, and the queue that it waits in."""
+    """An accepted job: its id, the same over all its runs, and the queue that it waits in.
+
+    `existing` says that nothing was added: the job is one that was there already, and holds the key
+    that the new one would have needed.
+    """
 
     id: str
     queue: str
+    existing: bool = False
 
 
 class Publisher(Protocol):
@@ -112,17 +126,19 @@ def new_job(
         headers["ttr"] = ttr
     if expires is not None:
         headers["expires"] = expires
+    guarding = None
+    if message.own_id or message.unique or (job_type is not None and job_type.unique is not None):
+        guarding = _add_guards(headers, message, job_type)
     if message.retries is not None or message.timeout is not None or message.backoff is not None:
         _add_rules(headers, message)
-    if message.headers:
-        headers.update(message.headers)
-    at = None if message.at is None else _due(message.at, now)
-    if at is not None:
-        headers["due"] = at
+    headers.update(message.headers)
+    at = None
+    if message.at is not None:
+        at = headers["due"] = _due(message.at, now)
     delay = 0.0 if message.delay is None else seconds(message.delay, "delay")
     if depth and delay < _PACED and at is None:
         headers["depth"] = _checked_depth(depth, message.type)
-    return NewJob(
+    job = NewJob(
         id=message.id,
         type=message.type,
         queue=queue,
@@ -133,6 +149,18 @@ def new_job(
         ttr=ttr,
         expires=expires,
     )
+    return job if guarding is None else guarding.of(job, headers, message.body, codec)
+
+
+def _add_guards(
+    headers: dict[str, object], message: Message, job_type: JobType | None
+) -> Guarding | None:
+    from pulpo.guarding import guarding_of  # noqa: PLC0415  # plain jobs do without
+
+    guarding = guarding_of(message, job_type)
+    if guarding is not None:
+        headers["guards"] = guarding.header
+    return guarding
 
 
 def _add_rules(headers: dict[str, object], message: Message) -> None:
@@ -203,11 +231,13 @@ def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
     for job in jobs:
         if len(job.body) > largest:
             raise _too_big(job, queue.engine or "the queue", queue.max_body)
+        if job.guards and not queue.guards and queue.engine:
+            raise _unguarded(job, queue.engine)
     answers = adapter.put(jobs)
     if len(jobs) == 1 and isinstance(answers[0], str):
         return [JobRef(jobs[0].id, jobs[0].queue)]
     results = [
-        answer if isinstance(answer, QueueError) else JobRef(job.id, job.queue)
+        JobRef(job.id, job.queue) if isinstance(answer, str) else _other(answer)
         for job, answer in zip(jobs, answers, strict=True)
     ]
     for result in results:
@@ -222,6 +252,8 @@ def check_size(adapter: QueueAdapter, job: NewJob) -> None:
     queue = adapter.capabilities
     if len(job.body) > queue.max_body - _ROOM_FOR_COUNTS:
         raise _too_big(job, queue.engine or "the queue", queue.max_body)
+    if job.guards and not queue.guards and queue.engine:
+        raise _unguarded(job, queue.engine)
 
 
 def check_bytes(job: NewJob, at_most: int) -> None:
@@ -235,3 +267,16 @@ def _too_big(job: NewJob, who: str, at_most: int) -> JobTooBigError:
         f"job of type {job.type!r} has {len(job.body)} bytes; {who} takes at most {at_most}, "
         f"of which {_ROOM_FOR_COUNTS} stay free for the count of its failures"
     )
+
+
+def _unguarded(job: NewJob, engine: str) -> UnsupportedError:
+    return UnsupportedError(
+        f"{engine} keeps no guards here, so it takes no unique job and no id of the caller's "
+        f"(beanstalkd does with ?side=URL): job type {job.type!r}"
+    )
+
+
+def _other(answer: Existing | QueueError) -> JobRef | QueueError:
+    if isinstance(answer, QueueError):
+        return answer
+    return JobRef(answer.id, answer.queue, existing=True)

@@ -16,6 +16,7 @@ from pulpo.identity import NORMAL
 from pulpo.message import Message
 from pulpo.retry import RetryPolicy
 from pulpo.spelling import closest
+from pulpo.unique import Unique
 
 __all__ = ["Bind", "Bindable", "JobType", "Registry"]
 
@@ -59,6 +60,7 @@ class JobType:
     timeout: float = 600.0
     ttr: float = DEFAULT_TTR
     expires: float | None = None
+    unique: Unique | None = None
 
     def for_job(self, headers: Mapping[str, object]) -> JobType:
         """Return this type by the rules that one job carries in its headers, if it does."""

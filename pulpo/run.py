@@ -81,6 +81,11 @@ class Run:
         self.shield: Lock | None = None
 
     @property
+    def is_coroutine(self) -> bool:
+        """Whether it runs on the event loop; a suspect has a thread that waits for it."""
+        return self.job_type.is_async and not self.isolated
+
+    @property
     def priority(self) -> int:
         """The priority, as the queue knows it or else as published."""
         job = self.job

@@ -142,7 +142,7 @@ class Sender:
         if "published" not in self.listeners.functions:
             return
         for message, result in zip(messages, results, strict=False):
-            if isinstance(result, JobRef):
+            if isinstance(result, JobRef) and not result.existing:
                 event = Event(
                     name="published",
                     id=result.id,

@@ -21,7 +21,7 @@ from pulpo.codec import Codec
 from pulpo.envelope import UNDECODABLE, Envelope
 from pulpo.errors import CodecError, DecodeError
 from pulpo.identity import published_at
-from pulpo.job import ListedJob
+from pulpo.job import ListedJob, Until
 
 __all__ = ["ShownJob", "as_json", "show"]
 
@@ -34,7 +34,8 @@ class ShownJob:
     job is ready. `error` is the last failure with its traceback, `earlier` has one line for each
     failure before it. `accepted` is the second since the epoch at which the job was published, by
     its id; `age` the seconds that the engine knows it for; `expires` a second since the epoch.
-    None where nobody knows.
+    None where nobody knows. `guards` are the keys that it holds, each with until when: until it is
+    "done", has "started", or for so many seconds from its acceptance.
     """
 
     id: str
@@ -52,6 +53,7 @@ class ShownJob:
     accepted: float | None = None
     age: float | None = None
     expires: float | None = None
+    guards: tuple[tuple[str, Until], ...] = ()
 
     def as_json(self) -> dict[str, object]:
         """Return the job as values that JSON has."""
@@ -65,6 +67,7 @@ class ShownJob:
             "due": round(self.due, 3),
             "body": as_json(self.body),
             "headers": as_json(self.headers),
+            "guards": [{"key": key, "until": until} for key, until in self.guards],
             "error": self.error,
             "earlier": list(self.earlier),
             "problem": self.problem,
@@ -125,6 +128,7 @@ def _decoded(job: ListedJob, envelope: Envelope, story: Envelope, problem: str |
         accepted=published_at(job.id),
         age=job.age,
         expires=envelope.expires,
+        guards=tuple((key, until) for key, until in envelope.guards),
     )
 
 

@@ -20,6 +20,7 @@ from pulpo.cli.output import data, talk
 from pulpo.errors import QueueError
 from pulpo.job import Page
 from pulpo.job_filter import JobFilter
+from pulpo.rivals import rival_of
 
 __all__ = [
     "Consent",
@@ -96,7 +97,9 @@ def report(done: str, ids: Sequence[str], answers: Sequence[bool], admin: QueueA
     found = list(zip(left, admin.peek(left), strict=True))
     for each, job in found:
         if job is not None:
-            talk(f"not {done}: {each} is {job.state.value}")
+            rival = rival_of(job, admin)
+            key = "" if rival is None else f", and job {rival} holds its key"
+            talk(f"not {done}: {each} is {job.state.value}{key}")
     missing = [repr(each) for each, job in found if job is None]
     if missing:
         raise CommandError(f"no job {', '.join(missing)}", code=NOT_FOUND)

@@ -16,6 +16,7 @@ from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.clock import SystemClock
 from pulpo.fitting import Failing, Survey, survey
 from pulpo.inspecting import Fault, InspectedApp
+from pulpo.worker.guards import refused_guards
 
 __all__ = ["check"]
 
@@ -82,6 +83,9 @@ def _inspected(target: Target, modules: tuple[str, ...]) -> InspectedApp:
     if target.url is not None:
         # As in a worker: a module may have called configure() meanwhile.
         app.configure(url=target.url)
+    for job_type, why in refused_guards(app.engine, app.registry):
+        module = job_type.source.rpartition(".")[0]
+        app.faults.append(Fault(module=module, type=job_type.type, option="unique", error=why))
     if not len(app.registry) and not app.faults:
         named = ", ".join(modules) or "the settings file"
         error = "nothing is declared with @pulpo.job or register"

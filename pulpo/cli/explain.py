@@ -20,6 +20,7 @@ from pulpo.explaining import Explanation, Facts
 from pulpo.explaining import explain as explained
 from pulpo.job import JobState
 from pulpo.redaction import Redaction
+from pulpo.rivals import rival_of
 
 __all__ = ["explain"]
 
@@ -62,6 +63,7 @@ def _answer(id: str, admin: QueueAdmin, engine: Engine, hidden: Redaction) -> Ex
         stats=admin.stats(found.queue),
         ahead=admin.ahead(found) if found.state is JobState.READY else None,
         hidden=hidden,
+        rival=rival_of(found, admin),
     )
 
 

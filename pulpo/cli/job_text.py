@@ -9,6 +9,7 @@ import json
 
 from pulpo.cli.output import escape
 from pulpo.duration import as_text
+from pulpo.job import Until
 from pulpo.view import ShownJob, as_json
 from pulpo.worker.story import as_line
 
@@ -58,12 +59,17 @@ def paragraph(job: ShownJob) -> str:
         fields.append(("due", f"in {as_text(job.due)}"))
     if job.problem:
         fields.append(("problem", job.problem))
+    fields += [("key", f"{key}, held {_until(until)}") for key, until in job.guards]
     fields += [("headers", _inline(job.headers)), ("body", _body(job.body))]
     fields += [("earlier", line) for line in job.earlier]
     lines = [f"{name:<10}{_indented(text)}" for name, text in fields]
     if job.error:
         lines.append("error\n" + _indented("    " + job.error.rstrip(), by=4))
     return "\n".join(lines)
+
+
+def _until(until: Until) -> str:
+    return f"until {until}" if isinstance(until, str) else f"for {as_text(until)}"
 
 
 def _inline(value: object) -> str:

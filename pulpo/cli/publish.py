@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from dataclasses import replace
 from datetime import datetime
 from typing import NoReturn
 
@@ -28,6 +29,9 @@ __all__ = ["publish"]
 @click.option(
     "--priority", type=PRIORITY, metavar="N", help="0 is the most urgent.  [default: 65536]"
 )
+@click.option(
+    "--id", metavar="ID", help="An id of your own: the same one twice within a day is one job."
+)
 @click.option("--expires", type=DURATION, metavar="DURATION", help="Not worth running after.")
 @click.option(
     "--header",
@@ -49,6 +53,7 @@ def publish(
     at: datetime | None,
     priority: int | None,
     expires: float | None,
+    id: str | None,
     headers: tuple[tuple[str, str], ...],
 ) -> None:
     """Put a job into its queue and print its id.
@@ -58,6 +63,7 @@ def publish(
     \b
     pulpo publish mail.welcome '{"user_id": 7}' --delay 5m
     pulpo publish report.daily --at 2026-12-01T09:00+01:00 --priority 10
+    pulpo publish order.ship '{"order": 17}' --id order-17
     """
     if delay is not None and at is not None:
         raise click.UsageError("give --delay or --at, not both")
@@ -71,10 +77,14 @@ def publish(
         at=at,
         expires=expires,
     )
+    if id is not None:
+        message = replace(message, id=id, own_id=True)
     with Pulpo(shared_url(target)) as app:
         reference = app.publish(message)
     data(reference.id)
-    if target.verbose:
+    if reference.existing:
+        talk(f"nothing was added: {reference.id!r} is there already, and holds the key of this one")
+    elif target.verbose:
         talk(f"put {type!r} into {reference.queue!r}")
 
 

@@ -106,6 +106,7 @@ class Stage:
             "priority": job.priority,
             "ttr": job.ttr,
             "expires": job.expires,
+            "guards": [[guard.key, guard.until] for guard in job.guards] or None,
         }
         present = {name: value for name, value in headers.items() if value is not None}
         return replace(job, body=self._codec.encode(present, text))

@@ -25,6 +25,7 @@ from pulpo.identity import published_at
 from pulpo.job import JobState, ListedJob, QueueStats, sum_of
 from pulpo.redaction import Redaction
 from pulpo.registry import Registry
+from pulpo.rivals import rival_of
 from pulpo.telling import AskedStacks
 from pulpo.view import ShownJob, show
 from pulpo.worker.story import as_line
@@ -259,6 +260,7 @@ class Reading:
                 stats=stats,
                 ahead=ahead(admin, found, stats),
                 hidden=self._hidden,
+                rival=rival_of(found, admin),
             ),
             ttr=found.ttr,
             crashes=found.crashes,

@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pulpo.adapter import QueueAdapter, QueueAdmin
-from pulpo.errors import JobTooBigError, QueueError
-from pulpo.job import Job, JobState, ListedJob, NewJob, Settlement, Verb
+from pulpo.errors import JobTooBigError, NotAcceptedError, QueueError
+from pulpo.job import Existing, Job, JobState, ListedJob, NewJob, Settlement, Verb
 from pulpo.moving.journal import Journal
 from pulpo.moving.moved import Moved
 
@@ -58,7 +58,12 @@ class Arrival:
         here = self._brought_before(copies, buried=buried)
         new = [copy for copy in copies if copy.id not in here]
         for copy, answer in zip(new, self._put(new, buried=buried), strict=True):
-            if isinstance(answer, JobTooBigError):
+            if isinstance(answer, Existing):
+                if answer.id != copy.id:
+                    self._refuse(_rivalled(copy, answer))
+                else:
+                    here.add(copy.id)
+            elif isinstance(answer, JobTooBigError):
                 self._refuse(answer)
             elif isinstance(answer, QueueError):
                 raise answer
@@ -78,12 +83,16 @@ class Arrival:
             self._moved.count -= deleted
             self._moved.twice += len(ids) - deleted
 
-    def _put(self, copies: Sequence[NewJob], *, buried: bool) -> Sequence[str | QueueError]:
+    def _put(
+        self, copies: Sequence[NewJob], *, buried: bool
+    ) -> Sequence[str | Existing | QueueError]:
         if not copies:
             return ()
         if not buried:
             return self._adapter.put(copies)
-        answers = self._adapter.put([replace(copy, queue=self._transit) for copy in copies])
+        # What is buried holds no key.
+        there = [replace(copy, queue=self._transit, guards=()) for copy in copies]
+        answers = self._adapter.put(there)
         self._bury(copies)
         return answers
 
@@ -131,8 +140,14 @@ class Arrival:
         self._admin.delete([job.id for job in found if job.state is not JobState.BURIED])
         return [job for job in found if job.state is JobState.BURIED]
 
-    def _refuse(self, error: JobTooBigError) -> None:
+    def _refuse(self, error: QueueError) -> None:
         self._moved.refused += 1
         self._moved.why.add(str(error))
         if self._moved.refused >= _MOST_REFUSED:
             raise error
+
+
+def _rivalled(copy: NewJob, rival: Existing) -> QueueError:
+    return NotAcceptedError(
+        f"a job with the same key is there already: {copy.id!r} is a second {rival.id!r}"
+    )

@@ -7,10 +7,12 @@ with a signature.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pulpo.codec import Codec
 from pulpo.envelope import UNDECODABLE, Envelope
 from pulpo.errors import DecodeError
-from pulpo.job import Job, JobState, ListedJob, NewJob
+from pulpo.job import Guard, Job, JobState, ListedJob, NewJob
 
 __all__ = ["copy_of", "copy_of_reserved"]
 
@@ -40,6 +42,7 @@ def copy_of(job: ListedJob, *, now: float, grain: float = 0.0) -> NewJob:
         at=at,
         ttr=job.ttr,
         expires=None if envelope is None else envelope.expires,
+        guards=_guards(envelope),
     )
 
 
@@ -56,7 +59,12 @@ def copy_of_reserved(job: Job, queue: str) -> NewJob:
         priority=known.priority if job.priority is None else job.priority,
         ttr=known.ttr if job.ttr is None else job.ttr,
         expires=known.expires,
+        guards=_guards(envelope),
     )
+
+
+def _guards(envelope: Envelope | None) -> Sequence[Guard]:
+    return () if envelope is None else [Guard(key, until) for key, until in envelope.guards]
 
 
 def _read(body: bytes) -> Envelope | None:

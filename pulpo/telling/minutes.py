@@ -41,10 +41,12 @@ class MinuteCount:
     """Jobs of one minute, queue and type with the same outcome.
 
     `minute` is its first second since the epoch. `outcome` is a word of the worker's log: success,
-    retried, snoozed, cancelled, buried, expired, lost, bounced or released. `seconds` is how long
-    the runs took together, `runtimes` how many of them are in each bucket: of `BOUNDS`, the last
-    one for longer ones. `waits` is the same for the time between publishing and the first run of
-    jobs without a delay, of which `waited` seconds is the sum; only some jobs are asked for it.
+    retried, snoozed, cancelled, buried, expired, lost, duplicate, bounced, limited or released.
+    `seconds` is
+    how long the runs took together, `runtimes` how many of them are in each bucket: of `BOUNDS`,
+    the last one for longer ones. `waits` is the same for the time between publishing and the first
+    run of jobs without a delay, of which `waited` seconds is the sum; only some jobs are asked for
+    it.
     """
 
     minute: int

@@ -18,7 +18,7 @@ __all__ = ["NOTHING_TOLD", "Told", "rate_of", "read_told"]
 # Over so many seconds a rate is taken.
 _LATELY = 300.0
 # What ends no run, or one that nobody has to wait for: such jobs are in the queue as before.
-_NO_END = frozenset({"released", "bounced"})
+_NO_END = frozenset({"released", "bounced", "limited"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

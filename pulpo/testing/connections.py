@@ -12,7 +12,7 @@ from pulpo.adapter import Engine, QueueAdapter
 from pulpo.clock import Clock
 from pulpo.connections import Connections
 from pulpo.errors import QueueError
-from pulpo.job import JobId, NewJob
+from pulpo.job import Existing, JobId, NewJob
 
 __all__ = ["Afterwards", "Noted", "NotingConnections"]
 
@@ -65,13 +65,15 @@ class NotingConnections(Connections):
 
     def _put_and_go_on(
         self, real: QueueAdapter, jobs: Sequence[NewJob]
-    ) -> Sequence[JobId | QueueError]:
+    ) -> Sequence[JobId | Existing | QueueError]:
         answers = self._put(real, jobs)
         if self.afterwards is not None:
             self.afterwards.run()
         return answers
 
-    def _put(self, real: QueueAdapter, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def _put(
+        self, real: QueueAdapter, jobs: Sequence[NewJob]
+    ) -> Sequence[JobId | Existing | QueueError]:
         answers = real.put(jobs)
         moment = self._clock.wall()
         # Another answer than its own id: refused, or there already.
@@ -86,12 +88,12 @@ class _Door:
     def __init__(
         self,
         real: QueueAdapter,
-        put: Callable[[QueueAdapter, Sequence[NewJob]], Sequence[JobId | QueueError]],
+        put: Callable[[QueueAdapter, Sequence[NewJob]], Sequence[JobId | Existing | QueueError]],
     ) -> None:
         self._real = real
         self._put = put
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         return self._put(self._real, jobs)
 
     def __getattr__(self, name: str) -> object:

@@ -28,6 +28,8 @@ DECODING_TRIES = 5
 # Of a queue whose clock is not ours: so much before its date a job is put back, and so often.
 EARLY = 2.0
 MOST_EARLY = 3
+# Between two tries of a job that nobody could be asked about, in seconds.
+FIRST_UNASKED, LONGEST_UNASKED = 1.0, 60.0
 
 
 class Ending(Enum):
@@ -41,6 +43,8 @@ class Ending(Enum):
     EXPIRED = "expired"
     BOUNCED = "bounced"
     RELEASED = "released"
+    LIMITED = "limited"
+    DUPLICATE = "duplicate"
     LOST = "lost"
 
 
@@ -55,8 +59,8 @@ class Raised:
 class Verdict:
     """What to do with a job.
 
-    `failures`, `bounces`, `bounced` and `early` are the new values of these headers, `error` is
-    added to its story in full, `reason` is one line for the log.
+    `failures`, `bounces`, `bounced`, `early`, `limited` and `turn` are the new values of these
+    headers, `error` is added to its story in full, `reason` is one line for the log.
     """
 
     ending: Ending
@@ -66,6 +70,8 @@ class Verdict:
     bounces: int = 0
     bounced: float | None = None
     early: int = 0
+    limited: int = 0
+    turn: float | None = None
     error: str = ""
     reason: str = ""
 
@@ -153,6 +159,38 @@ def premature(envelope: Envelope, *, now: float) -> Verdict | None:
         early + 1,
         reason=f"handed out {as_text(due - now)} before its date; the queue's clock is ahead",
     )
+
+
+def duplicate(envelope: Envelope, holder: str) -> Verdict:
+    """Return what becomes of a job that must not run, since another one holds its key."""
+    reason = f"job {holder} holds its key and stands for it"
+    return Verdict(Ending.DUPLICATE, Verb.DELETE, failures=envelope.failures, reason=reason)
+
+
+def not_now(
+    envelope: Envelope, reason: str, *, delay: float, longest: float, spread: float
+) -> Verdict:
+    """Return what becomes of a job that may not start yet, though nothing is wrong with it.
+
+    It comes again after `delay` seconds, after twice as many each time that this happens to it, up
+    to `longest`. Spends no attempt.
+    """
+    wait = min(delay * 2.0 ** min(envelope.limited, 30), longest) * (1 + 0.1 * spread)
+    return Verdict(
+        Ending.LIMITED,
+        Verb.REPLACE,
+        wait,
+        envelope.failures,
+        limited=envelope.limited + 1,
+        turn=envelope.turn,
+        reason=reason,
+    )
+
+
+def unasked(envelope: Envelope, why: str, *, spread: float) -> Verdict:
+    """Return what becomes of a job where it cannot be asked whether it may start."""
+    reason = f"whether it may start cannot be asked: {as_line(why)}"
+    return not_now(envelope, reason, delay=FIRST_UNASKED, longest=LONGEST_UNASKED, spread=spread)
 
 
 def undecodable(error: Exception, *, failures: int, spread: float) -> Verdict:

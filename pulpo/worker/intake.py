@@ -14,14 +14,12 @@ from pulpo.job import Capabilities, Job
 from pulpo.run import Run
 from pulpo.worker.decide import RELEASED, Verdict, premature
 from pulpo.worker.drift import Drift
-from pulpo.worker.hands import Hands
+from pulpo.worker.gate import Gate
+from pulpo.worker.inside import Inside
 from pulpo.worker.isolation import Isolation
 from pulpo.worker.opening import open_job
-from pulpo.worker.room import Room
 from pulpo.worker.settings import WorkerParts
-from pulpo.worker.settling import Settling
 from pulpo.worker.suspects import Suspicion
-from pulpo.worker.watch import Watch
 
 __all__ = ["Intake"]
 
@@ -33,11 +31,8 @@ class Intake:
         self,
         parts: WorkerParts,
         clock: Clock,
+        inside: Inside,
         *,
-        hands: Hands,
-        room: Room,
-        watch: Watch,
-        settling: Settling,
         suspicion: Suspicion,
         isolation: Isolation | None,
         drift: Drift,
@@ -45,10 +40,11 @@ class Intake:
     ) -> None:
         self._parts = parts
         self._clock = clock
-        self._hands = hands
-        self._room = room
-        self._watch = watch
-        self._settling = settling
+        self._hands = inside.hands
+        self._room = inside.room
+        self._watch = inside.watch
+        self._settling = inside.settling
+        self._gate = inside.gate
         self._suspicion = suspicion
         self._isolation = isolation
         self._drift = drift
@@ -77,8 +73,8 @@ class Intake:
             if isolation is not None and job.number in suspects:
                 # A thread of ours waits for it, so a suspect takes a slot like any other job.
                 isolation.take(run, engine.delay_unit)
-            is_async = run.job_type.is_async and not run.isolated
-            chosen, room = (coroutines, async_room) if is_async else (plain, plain_room)
+            is_coroutine = run.job_type.is_async and not run.isolated
+            chosen, room = (coroutines, async_room) if is_coroutine else (plain, plain_room)
             if verdict is not None:
                 self._settling.judge(run, verdict)
             elif len(chosen) < room:
@@ -89,6 +85,24 @@ class Intake:
                 self._settling.judge(run, RELEASED)
         if run is not None:
             self._drift.look_at(run, wall=wall)
+        if self._gate is not None:
+            plain, coroutines = self._gate.ask(plain), self._gate.ask(coroutines)
+        self._start(plain, coroutines)
+
+    def admit(self, gate: Gate) -> bool:
+        """Let runs start that the gate lets in; True if nothing is under way there any more."""
+        plain: list[Run] = []
+        coroutines: list[Run] = []
+        is_quiet = gate.is_idle  # before the look: what it does later is seen the next time
+        for run, verdict in gate.take_answers():
+            if verdict is not None:
+                self._settling.judge(run, verdict)
+            else:
+                (coroutines if run.is_coroutine else plain).append(run)
+        self._start(plain, coroutines)
+        return is_quiet
+
+    def _start(self, plain: Sequence[Run], coroutines: Sequence[Run]) -> None:
         if plain:
             self._hands.threads.submit(plain, wake=self._room.hands_for(len(plain)))
         if coroutines:

@@ -4,13 +4,15 @@ One thread owns the queue and all that is decided; handlers run in pools beside 
 values. It does not know which queue it works on, which process it is in, or what a handler does.
 
     exchange ─▶ open ─▶ pool: handler ─▶ decide ─▶ exchange ─▶ journal
+
+What somebody must be asked about first comes to a pool by way of the gate.
 """
 
 from __future__ import annotations
 
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pulpo.adapter import OwnClock, QueueAdapter
 from pulpo.clock import Clock
@@ -18,19 +20,19 @@ from pulpo.errors import QueueError, QueueUnusableError
 from pulpo.job import Capabilities, Job
 from pulpo.run import Run
 from pulpo.system import SharedMoment
-from pulpo.worker.decide import RELEASED, SUCCESS, Raised, Verdict, decide
 from pulpo.worker.drift import Drift
-from pulpo.worker.execute import Finished
+from pulpo.worker.gatekeeper import Rule
 from pulpo.worker.groups import GroupRow
 from pulpo.worker.hands import Hands
+from pulpo.worker.inside import Inside
 from pulpo.worker.intake import Intake
-from pulpo.worker.isolation import Isolation, Judgement
+from pulpo.worker.isolation import Isolation
 from pulpo.worker.journal import Journal
+from pulpo.worker.judging import Judging, decided
 from pulpo.worker.outage import Outage
 from pulpo.worker.recycling import Recycling
-from pulpo.worker.room import Room
+from pulpo.worker.rules import rules_of
 from pulpo.worker.settings import WorkerParts, WorkerSettings
-from pulpo.worker.settling import Settling
 from pulpo.worker.slots import Slots
 from pulpo.worker.suspects import Suspicion
 from pulpo.worker.watch import Watch
@@ -73,28 +75,28 @@ class Worker:
         last_death: SharedMoment | None = None,
         groups: GroupRow | None = None,
         hands: Hands | None = None,
+        rules: Sequence[Rule] | None = None,
     ) -> None:
         self._adapter = adapter
         self._settings = settings
         self._clock = clock
         self._journal = journal
         self._beat = beat
+        rules = rules_of(parts, clock) if rules is None else rules
         hands = hands or Hands.of(settings, clock, adapter.wake)
+        inside = Inside.of(adapter, parts, settings, clock, journal, rules, hands)
         self._threads, self._coroutines = hands.threads, hands.coroutines
+        self._room, self._watch = inside.room, inside.watch
+        self._settling, self._gate = inside.settling, inside.gate
         self._spread = hands.spread
-        self._room = Room(parts.registry, settings, self._threads, self._coroutines)
-        self._watch = Watch(adapter, clock, self._threads, self._coroutines)
         self.slots = Slots(self._threads, self._coroutines, clock)
         groups = groups or GroupRow.alone(settings.threads)
         self._isolation, self._drift = Isolation(settings.isolate, clock, groups), Drift(journal)
-        self._settling = Settling(parts.codec, self._watch, journal, clock, parts.listeners)
+        self._judging = Judging(inside)
         self._intake = Intake(
             parts,
             clock,
-            hands=hands,
-            room=self._room,
-            watch=self._watch,
-            settling=self._settling,
+            inside,
             suspicion=Suspicion(adapter, last_death, started=clock.monotonic()),
             isolation=self._isolation if settings.isolate else None,
             drift=self._drift,
@@ -138,6 +140,8 @@ class Worker:
         if not self._watch.held:
             self._threads.stop()
             self._coroutines.stop()
+            if self._gate is not None:
+                self._gate.stop()
 
     def stop(self) -> None:
         """Reserve nothing more, let what runs finish within the grace; any thread or signal."""
@@ -154,14 +158,15 @@ class Worker:
         if not self._engine.engine:
             self._engine = self._adapter.capabilities
             self._settling.max_body = self._engine.max_body
-        self._judge_finished()
+        self._judging.judge_finished(self._engine.delay_unit)
+        is_quiet = self._gate is None or self._intake.admit(self._gate)
         self._look_after_running()
         now = self._clock.monotonic()
         self._drift.look(wall=self._clock.wall(), monotonic=now)
         self._retire_when_due()
         queues, limit = ((), 0) if self._is_stopping() else self._room.now()
         limit = 0 if self._settling.is_crowded else self._recycling.within(limit)
-        patience, offers = self._patience(), self._settling.offers()
+        patience, offers = self._patience(is_quiet=is_quiet), self._settling.offers()
         answers, jobs = self._adapter.exchange(offers, queues, limit=limit, timeout=patience)
         self._settling.note(answers)
         if jobs:
@@ -169,24 +174,8 @@ class Worker:
             self._intake.take(jobs, self._engine, asked=now)
         # A wait that ended without a job says only that none has come yet; a question without a
         # wait is answered.
-        self._drained = not jobs and not patience and limit > 0
+        self._drained = not jobs and not patience and limit > 0 and is_quiet
         self._journal.flush()
-
-    def _judge_finished(self) -> None:
-        for finished in self._threads.take_finished():
-            self._room.learn(finished)
-            self._judge_result(finished)
-        for finished in self._coroutines.take_finished():
-            self._judge_result(finished)
-
-    def _judge_result(self, finished: Finished) -> None:
-        run, result, ended = finished
-        if not self._watch.is_held(run):
-            return
-        verdict = SUCCESS  # nearly always
-        if result is not None:
-            verdict = _verdict(run, result, self._watch, self._engine, self._spread)
-        self._settling.judge(run, verdict, ended - run.started if run.started else 0.0)
 
     def _look_after_running(self) -> None:
         """Renew leases, end runs whose time is over, hand back what is stuck behind slow ones."""
@@ -194,19 +183,22 @@ class Worker:
         oldest = self._threads.waiting_since()
         if oldest is not None and now - oldest > LATE:
             self._threads.nudge(self._threads.waiting)
-            for run in self._threads.take_back(now - STUCK):
+            if stuck := self._threads.take_back(now - STUCK):
                 self._room.learn_slow()
-                self._settling.judge(run, RELEASED)
+                self._judging.hand_back(stuck)
         if not self._watch.is_due(now):
             return
         self._watch.renew(now)
         for run, error in self._watch.past_saving(now):
             # The thread is lost, its process will be: the next run waits until it is gone.
-            verdict = _decided(run, error, at_least=self._settings.grace, spread=self._spread)
+            verdict = decided(run, error, at_least=self._settings.grace, spread=self._spread())
             self._settling.judge(run, verdict, now - run.started)
-            reason = "its run does not end; this process takes no more jobs"
-            self._journal.say("ERROR", "stuck", type=run.type, id=run.id, reason=reason)
-            self._retire()
+            self._retire_because("its run does not end; this process takes no more jobs", run)
+        if late := self._judging.end_expiring(now):
+            run, end = late
+            self._retire_because("it may not go on, and does not end; its process does", run)
+            self._is_stopping()
+            self._end = min(self._end or end, end)
 
     def _retire_when_due(self) -> None:
         """Stop by itself once this process has done enough."""
@@ -218,17 +210,22 @@ class Worker:
             self._journal.say("INFO", "recycling", pid=os.getpid(), reason=reason)
             self._retire()
 
+    def _retire_because(self, reason: str, run: Run) -> None:
+        if not self.retired:
+            self._journal.say("ERROR", "stuck", type=run.type, id=run.id, reason=reason)
+        self._retire()
+
     def _retire(self) -> None:
         self.retired = True
         self.stopped.set()
 
-    def _patience(self) -> float:
-        """Return how long to wait for a job or for a result, in seconds."""
+    def _patience(self, *, is_quiet: bool) -> float:
+        """Return how long to wait for a job, for a result or for an answer, in seconds."""
         if self._settling:
             return SETTLING
         if self._threads.waiting:
             return 0.002
-        if self._watch.held:
+        if self._watch.held or not is_quiet:
             return BUSY
         return 0.0 if self._settings.burst or self._is_stopping() else _idle(self._settings)
 
@@ -236,8 +233,9 @@ class Worker:
         """Notice that the worker was told to stop; hand back at once what has not begun."""
         if self._end is None and self.stopped.is_set():
             self._end = self._clock.monotonic() + self._settings.grace
-            for run in self._threads.take_back(float("inf")):
-                self._settling.judge(run, RELEASED)
+            self._judging.hand_back(self._threads.take_back(float("inf")))
+            if self._gate is not None:
+                self._judging.hand_back(self._gate.take_back())
             self._settling.give_back()
         return self._end is not None
 
@@ -264,25 +262,3 @@ def _is_hopeless(error: QueueError, settings: WorkerSettings, watch: Watch, outa
     """Tell whether waiting would be in vain, or is not wanted."""
     in_vain = isinstance(error, QueueUnusableError) and not watch.held
     return in_vain or (settings.burst and outage.is_the_first_word(error))
-
-
-def _verdict(
-    run: Run, result: object, watch: Watch, engine: Capabilities, spread: Callable[[], float]
-) -> Verdict:
-    result = watch.seen_through(run, result)
-    if type(result) is Judgement:
-        return result.verdict
-    if run.cut and type(result) is Raised:
-        # Cancelled by us, which is no failure: handed back, should the queue still let us.
-        return RELEASED
-    return _decided(run, result, at_least=engine.delay_unit, spread=spread)
-
-
-def _decided(run: Run, result: object, *, at_least: float, spread: Callable[[], float]) -> Verdict:
-    return decide(
-        result,
-        run.job_type.policy,
-        failures=run.envelope.failures,
-        spread=spread(),
-        at_least=at_least,
-    )

@@ -5,13 +5,14 @@ Pure apart from encoding. Why the verdict is what it is, is said in `pulpo.worke
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from pulpo.codec import Codec
 from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR, Envelope
 from pulpo.errors import EncodeError
 from pulpo.identity import NORMAL
-from pulpo.job import NewJob, Settlement, Verb
+from pulpo.job import Guard, NewJob, Settlement, Verb
 from pulpo.run import Run
 from pulpo.worker.decide import Ending, Verdict
 from pulpo.worker.story import encode_within, extended
@@ -60,6 +61,7 @@ def _rewritten(run: Run, verdict: Verdict, codec: Codec, max_body: int) -> NewJo
     ttr = envelope.ttr if job.ttr is None else job.ttr
     errors = list(envelope.errors)
     bounces = verdict.ending is Ending.BOUNCED
+    stays = bool(bounces or verdict.early)  # nothing was said of whether it may start
     if verdict.error:
         errors = extended(errors, verdict.error)
     changed = envelope.with_headers(
@@ -74,7 +76,15 @@ def _rewritten(run: Run, verdict: Verdict, codec: Codec, max_body: int) -> NewJo
         # Until it has run once it has a date; its later runs go by its delays alone.
         due=envelope.due if verdict.early or bounces else None,
         early=verdict.early or (envelope.early if bounces else 0) or None,
+        limited=verdict.limited or (envelope.limited if stays else 0) or None,
+        turn=envelope.turn if stays else verdict.turn,
     )
+    guards: Sequence[Guard] = ()
+    if envelope.guards:
+        # The first run has begun, and that cannot be undone.
+        left = [[key, until] for key, until in envelope.guards if until != "started"]
+        changed = changed.with_headers(guards=left or None)
+        guards = [Guard(key, until) for key, until in envelope.guards if until == "done"]
     return NewJob(
         id=run.id,
         type=run.type,
@@ -84,4 +94,5 @@ def _rewritten(run: Run, verdict: Verdict, codec: Codec, max_body: int) -> NewJo
         delay=verdict.delay,
         ttr=ttr,
         expires=envelope.expires,
+        guards=guards,
     )

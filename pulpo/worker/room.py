@@ -12,6 +12,7 @@ from pulpo.registry import Registry
 from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.execute import Finished
+from pulpo.worker.gate import Gate
 from pulpo.worker.settings import WorkerSettings
 from pulpo.worker.threads import ThreadPool
 
@@ -32,7 +33,9 @@ class Room:
         settings: WorkerSettings,
         threads: ThreadPool,
         coroutines: CoroutinePool,
+        gate: Gate | None = None,
     ) -> None:
+        self._gate = gate
         self._threads = threads
         self._coroutines = coroutines
         self.queues = settings.queues or tuple(registry.queues())
@@ -69,10 +72,13 @@ class Room:
         ahead = 0
         if seconds < AHEAD and threads.takes_ahead:
             ahead = min(int(AHEAD / max(seconds, 1e-6)), MOST_AHEAD)
-        return (
-            threads.size - threads.in_hand + ahead,
-            self._coroutines.size - self._coroutines.in_hand,
-        )
+        plain = threads.size - threads.in_hand + ahead
+        coroutines = self._coroutines.size - self._coroutines.in_hand
+        if self._gate is None:
+            return plain, coroutines
+        # What waits for an answer has its place, or there would be none once the answer comes.
+        asked_plain, asked_coroutines = self._gate.in_hand
+        return plain - asked_plain, coroutines - asked_coroutines
 
     def hands_for(self, count: int) -> int:
         """Return how many threads to wake for so many runs."""

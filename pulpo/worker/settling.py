@@ -17,6 +17,7 @@ from pulpo.job import Settlement
 from pulpo.listeners import Listeners
 from pulpo.run import Run
 from pulpo.worker.decide import LOST, RELEASED, Verdict
+from pulpo.worker.gate import Gate
 from pulpo.worker.journal import Journal
 from pulpo.worker.rewrite import countable, settlement
 from pulpo.worker.watch import Watch
@@ -46,9 +47,16 @@ class Settling:
     """
 
     def __init__(
-        self, codec: Codec, watch: Watch, journal: Journal, clock: Clock, listeners: Listeners
+        self,
+        codec: Codec,
+        watch: Watch,
+        journal: Journal,
+        clock: Clock,
+        listeners: Listeners,
+        gate: Gate | None = None,
     ) -> None:
         self._codec = codec
+        self._gate = gate
         self._listeners = listeners
         self._watch = watch
         self._journal = journal
@@ -94,7 +102,7 @@ class Settling:
         """Report what was settled; keep what nobody knows yet, to offer it again first."""
         offered, self._judged = self._judged, []
         refused: list[_Judged] = []
-        has_room, heard = False, self._listeners.functions
+        has_room, heard, gate = False, self._listeners.functions, self._gate
         for judged, answer in zip(offered, answers, strict=True):
             if isinstance(answer, QueueError):
                 is_full = isinstance(answer, QueueFullError) and judged.settlement.rewritten
@@ -106,6 +114,8 @@ class Settling:
             self._journal.ended(judged.run, verdict, judged.seconds)
             if heard and verdict.ending.value in heard:
                 self._listeners.tell(_event(judged.run, verdict, judged.seconds))
+            if gate is not None and judged.run in gate.known:
+                gate.settled(judged.run, verdict)
         if refused:
             self._wait_for_room(refused)
         elif self._pause and has_room:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+from pathlib import Path
 from typing import cast
 
 import pytest
@@ -12,14 +13,22 @@ from pulpo.adapter import Engine, QueueAdapter
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.clock import Clock, SystemClock
-from pulpo.contract import AdapterContract, Stage
+from pulpo.codec import Codec
+from pulpo.contract import AdapterContract, GuardContract, Stage
+from pulpo.contract.ground import Ground
 from pulpo.contract.stage import PATIENCE
 from pulpo.job import Job, JobState, NewJob
 from pulpo.queue_url import QueueURL
+from pulpo.registry import JobType
+from pulpo.run import Run
+from pulpo.worker.gatekeeper import open_beside
+from pulpo.worker.guards import GuardRule
 from tests.lab.beanstalkd import Beanstalkd
 
 
-class TestBeanstalkd(AdapterContract):
+class Server(Ground):
+    """One server for all tests."""
+
     @pytest.fixture
     def engine(self, beanstalkd: Beanstalkd, clock: Clock) -> Engine:
         return BeanstalkdEngine(QueueURL.parse(beanstalkd.url), clock=clock)
@@ -44,6 +53,22 @@ class TestBeanstalkd(AdapterContract):
                 return
             stage.advance(0.02)
         raise AssertionError("the lease did not run out")
+
+
+class TestBeanstalkd(Server, AdapterContract): ...
+
+
+class TestBeanstalkdGuards(Server, GuardContract):
+    @pytest.fixture
+    def engine(self, beanstalkd: Beanstalkd, clock: Clock, tmp_path: Path) -> Engine:
+        side = f"{beanstalkd.url}?side=sqlite:///{tmp_path}/side.db"
+        return BeanstalkdEngine(QueueURL.parse(side), clock=clock)
+
+    def begin(self, stage: Stage, job: Job) -> None:
+        envelope = Codec().decode(job.body)
+        run = Run(job, envelope, JobType(type=envelope.type, bind=lambda run: lambda: None))
+        (verdict,) = GuardRule().ask([run], open_beside(stage.engine))
+        assert verdict is None
 
 
 def test_without_a_timeout_the_answer_of_a_slow_server_is_waited_for(

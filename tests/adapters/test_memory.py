@@ -17,6 +17,7 @@ from pulpo.contract import AdapterContract, Stage
 from pulpo.errors import JobTooBigError, UsageError
 from pulpo.job import NewJob
 from pulpo.queue_url import QueueURL
+from tests.adapters.following import GuardedFollowing
 
 
 def crash(adapter: QueueAdapter) -> None:
@@ -95,6 +96,19 @@ class TestMemory(AdapterContract):
         stage.put(*jobs[2:])
 
         assert [stage.text(job) for job in stage.admin.list()] == ["a", "b", "c", "d"]
+
+
+class TestMemoryGuards(GuardedFollowing):
+    @pytest.fixture
+    def clock(self) -> Clock:
+        return ManualClock()
+
+    @pytest.fixture
+    def engine(self, clock: Clock) -> Engine:
+        return MemoryEngine(QueueURL.parse("memory://"), clock=clock)
+
+    def crash(self, adapter: QueueAdapter) -> None:
+        crash(adapter)
 
 
 @pytest.fixture

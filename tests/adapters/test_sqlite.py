@@ -10,10 +10,14 @@ from pulpo.adapter import Engine, QueueAdapter
 from pulpo.adapters.sqlite import SQLiteEngine
 from pulpo.clock import Clock, ManualClock
 from pulpo.contract import AdapterContract
+from pulpo.contract.ground import Ground
 from pulpo.queue_url import QueueURL
+from tests.adapters.following import GuardedFollowing
 
 
-class TestSQLite(AdapterContract):
+class File(Ground):
+    """A fresh file for each test."""
+
     @pytest.fixture
     def clock(self) -> Clock:
         return ManualClock()
@@ -24,3 +28,9 @@ class TestSQLite(AdapterContract):
 
     def crash(self, adapter: QueueAdapter) -> None:
         adapter._trader.membership.die()  # its lock is gone, as after SIGKILL, and nothing else
+
+
+class TestSQLite(File, AdapterContract): ...
+
+
+class TestSQLiteGuards(File, GuardedFollowing): ...

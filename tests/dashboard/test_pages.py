@@ -208,6 +208,18 @@ def test_a_job_in_a_paused_queue_says_so(site: Site, visitor: Caller) -> None:
     )
 
 
+def test_a_job_shows_the_keys_that_it_holds(site: Site, visitor: Caller) -> None:
+    guards = [["id:order-17", 86_400.0], ["unique:mail.welcome:0a1b", "done"]]
+    job = site.queue.put(guards=guards)
+
+    page = " ".join(visitor.get(f"/jobs/{job}").text.split())
+
+    assert '<code>id:order-17</code> <span class="muted">held for 1d</span>' in page
+    assert (
+        '<code>unique:mail.welcome:0a1b</code> <span class="muted">held until done</span>' in page
+    )
+
+
 def test_a_job_that_is_run_offers_nothing(site: Site, visitor: Caller) -> None:
     job = site.queue.put()
     adapter = make_adapter(site)

@@ -65,3 +65,30 @@ def test_full_headers_pass_the_check():
 def test_a_bad_header_is_named():
     with pytest.raises(DecodeError, match="header 'ttr' is not valid: '0'"):
         check_control({"type": "t", "ttr": 0})
+
+
+@pytest.mark.parametrize(
+    "guards",
+    [
+        "a",
+        [["a"]],
+        ["ab"],
+        [["", "done"]],
+        [["a\n", "done"]],
+        [["a", "later"]],
+        [["a", 0]],
+        [["a", -1.0]],
+        [[7, "done"]],
+        [["a", "done", 1]],
+    ],
+)
+def test_guards_that_are_none_are_nonsense(guards):
+    with pytest.raises(DecodeError, match="'guards'"):
+        check_control({"type": "t", "guards": guards})
+
+
+def test_guards_say_how_long_they_are_held():
+    guards = [["a", "done"], ["b", "started"], ["c", 86_400.0]]
+    check_control({"type": "t", "guards": guards})
+
+    assert Envelope({"type": "t", "guards": guards}, None).guards == guards

@@ -183,6 +183,18 @@ def test_a_job_that_expires_before_it_is_due_is_never_run() -> None:
     assert "expires before it is due" in found.reasons[0].text
 
 
+def test_a_job_whose_key_another_one_holds_names_that_one() -> None:
+    rival = replace(JOB, duplicate_of="j2")
+
+    ready, buried = asked(rival), asked(replace(rival, state=JobState.BURIED, error="no"))
+    delayed = asked(replace(rival, state=JobState.DELAYED, due=60.0))
+
+    assert codes(ready) == ["duplicate_of"]
+    assert codes(delayed) == ["duplicate_of", "delayed"]
+    assert codes(buried) == ["buried", "duplicate_of"]
+    assert all("job j2 holds its key" in found.reasons[-1].text for found in (ready, buried))
+
+
 def test_a_buried_job_that_has_expired_says_that_a_kick_is_in_vain() -> None:
     found = asked(replace(JOB, state=JobState.BURIED, error="no", expires=NOW - 1.0))
 

@@ -61,6 +61,7 @@ def test_the_known_options_are_the_documented_ones():
         "timeout",
         "ttr",
         "expires",
+        "unique",
     }
 
 

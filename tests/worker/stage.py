@@ -16,6 +16,7 @@ from pulpo.envelope import Envelope
 from pulpo.job import Job, JobState, ListedJob, NewJob, Settlement
 from pulpo.registry import JobType
 from pulpo.run import Run
+from pulpo.worker.gatekeeper import Rule
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
 from pulpo.worker.settings import WorkerSettings
@@ -117,6 +118,7 @@ class Stage:
         # Without a wait where there is nothing to do: nobody but the test publishes.
         self.settings = WorkerSettings(**{"burst": burst, "threads": 4, **limits})
         self._worker: Worker | None = None
+        self.rules: list[Rule] | None = None
         self.adapter = Adapter(self.app.engine.adapter())
         self.stream = io.StringIO()
 
@@ -130,7 +132,14 @@ class Stage:
     def new_worker(self) -> Worker:
         app = self.app
         journal = Journal(self.clock, format="json", stream=self.stream)
-        return Worker(self.adapter, app.parts(), self.settings, clock=self.clock, journal=journal)
+        return Worker(
+            self.adapter,
+            app.parts(),
+            self.settings,
+            clock=self.clock,
+            journal=journal,
+            rules=self.rules,
+        )
 
     def tick_until(self, condition: Callable[[], object], what: str = "") -> None:
         def ticked() -> object:
@@ -174,5 +183,7 @@ class Stage:
         if self._worker is not None:
             self._worker._threads.stop()
             self._worker._coroutines.stop()
+            if self._worker._gate is not None:
+                self._worker._gate.stop()
         self.adapter.close()
         self.app.close()

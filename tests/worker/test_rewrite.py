@@ -8,7 +8,7 @@ import pytest
 
 from pulpo.codec import MAX_ITEMS, Codec
 from pulpo.envelope import Envelope
-from pulpo.job import Job, NewJob, Settlement, Verb
+from pulpo.job import Guard, Job, NewJob, Settlement, Verb
 from pulpo.registry import JobType
 from pulpo.run import Run
 from pulpo.worker.decide import EXPIRED, LOST, RELEASED, SUCCESS, Ending, Verdict
@@ -55,6 +55,22 @@ def test_a_foreign_job_gets_its_id_from_the_engines_number() -> None:
 
     assert new.id == "7"
     assert CODEC.decode(new.body).id == "7"
+
+
+def test_a_retried_job_goes_on_with_the_key_that_it_holds_until_it_is_done() -> None:
+    guards = [["id:7", 86_400.0], ["mail:1", "done"]]
+
+    new = rewritten(run_with(guards=guards), RETRY)
+
+    assert new.guards == [Guard("mail:1", "done")]
+    assert CODEC.decode(new.body).guards == guards
+
+
+def test_a_retried_job_has_started_for_good() -> None:
+    new = rewritten(run_with(guards=[["mail:1", "started"]]), RETRY)
+
+    assert new.guards == []
+    assert CODEC.decode(new.body).guards == ()
 
 
 def test_what_the_engine_says_counts_before_what_the_headers_say() -> None:

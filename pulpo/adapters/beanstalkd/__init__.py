@@ -35,8 +35,9 @@ _LARGEST_BODY = 1_073_741_824
 class BeanstalkdEngine:
     """A beanstalkd by its URL.
 
-    The option `side` is the URL of the queue file in which facts beside the queue are kept; without
-    it that is a file in the state folder of this user on this host.
+    The option `side` is the URL of the queue file in which facts beside the queue are kept, the
+    guards of jobs among them; without it that is a file in the state folder of this user on this
+    host, and jobs with guards are refused.
     """
 
     def __init__(self, url: QueueURL, *, clock: Clock) -> None:
@@ -53,6 +54,17 @@ class BeanstalkdEngine:
         """Open a door for one thread."""
         from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter  # noqa: PLC0415
 
+        if self._side is not None:
+            # Loaded only where it is asked for.
+            from pulpo.adapters.beanstalkd.guarded_adapter import GuardedAdapter  # noqa: PLC0415
+
+            return GuardedAdapter(
+                partial(self._open_link, beat),
+                self._clock,
+                reply_timeout=_REPLY_TIMEOUT,
+                open_store=self.side,
+                open_admin=self._guarded_admin,
+            )
         return self.door(BeanstalkdAdapter, beat)
 
     def door(self, kind: type[Door], beat: Callable[[], None]) -> Door:
@@ -62,10 +74,23 @@ class BeanstalkdEngine:
 
     def admin(self) -> QueueAdmin:
         """Open a door for an operator."""
+        if self._side is not None:
+            return self._guarded_admin()
         # Loads greenstalk, which a producer does without.
         from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin  # noqa: PLC0415
 
         return BeanstalkdAdmin(self._open_link, self._address, self._clock, self._known)
+
+    def _guarded_admin(self) -> GuardedAdmin:
+        from pulpo.adapters.beanstalkd.guarded_admin import GuardedAdmin  # noqa: PLC0415
+
+        known = self._known
+        return GuardedAdmin(self._open_link, self._address, self._clock, known, self.side())
+
+    @property
+    def guards_beside(self) -> bool:
+        """Whether a place is named where guards can be kept; see `pulpo.adapter.GuardsBeside`."""
+        return self._side is not None
 
     def side(self) -> SideStore:
         """Open the facts beside the queue for one thread; see `pulpo.side.KeepsSide`."""
@@ -118,7 +143,8 @@ def _is_too_old(version: str) -> bool:
 
 
 if TYPE_CHECKING:
-    from pulpo.adapter import Engine, Examinable
+    from pulpo.adapter import Engine, Examinable, GuardsBeside
+    from pulpo.adapters.beanstalkd.guarded_admin import GuardedAdmin
     from pulpo.checkup import Finding
     from pulpo.side import KeepsSide, SideStore
 
@@ -126,6 +152,9 @@ if TYPE_CHECKING:
         return engine
 
     def _is_examinable(engine: BeanstalkdEngine) -> Examinable:
+        return engine
+
+    def _has_guards_beside(engine: BeanstalkdEngine) -> GuardsBeside:
         return engine
 
     def _keeps_side(engine: BeanstalkdEngine) -> KeepsSide:

@@ -18,7 +18,7 @@ from pulpo.adapters.beanstalkd.looking import (
     count_crashes,
     take_undescribed,
 )
-from pulpo.adapters.beanstalkd.putting import put_fitting
+from pulpo.adapters.beanstalkd.putting import put_fitting, without_guards
 from pulpo.adapters.beanstalkd.reclaiming import reclaim
 from pulpo.adapters.beanstalkd.renewing import renew
 from pulpo.adapters.beanstalkd.reserving import Reserving
@@ -26,7 +26,16 @@ from pulpo.adapters.beanstalkd.settling import Settling
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
 from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueUnavailableError
-from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange, check_new_jobs
+from pulpo.job import (
+    Capabilities,
+    Existing,
+    Job,
+    JobId,
+    NewJob,
+    Settlement,
+    check_exchange,
+    check_new_jobs,
+)
 from pulpo.waker import Waker
 
 __all__ = ["BeanstalkdAdapter"]
@@ -78,10 +87,13 @@ class BeanstalkdAdapter:
             self._board.open()
         return _capabilities(self._board.links[0].max_body)
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         """Put jobs; see `pulpo.adapter.QueueAdapter`."""
         self._check()
         check_new_jobs(jobs)
+        for job in jobs:
+            if job.guards:
+                raise without_guards(job)
         if not jobs:
             return []
         link = self._fresh_link()

@@ -17,10 +17,11 @@ from pulpo.errors import (
     PublishUncertainError,
     QueueError,
     QueueUnavailableError,
+    UnsupportedError,
 )
 from pulpo.job import JobId, NewJob
 
-__all__ = ["BURY_DELAY", "put_fitting", "put_jobs"]
+__all__ = ["BURY_DELAY", "put_fitting", "put_jobs", "too_big", "without_guards"]
 
 # A server stops reading while it cannot write: what is under way at once stays below what both
 # socket buffers take, or two blocked ends would wait for each other.
@@ -177,6 +178,14 @@ def too_big(job: NewJob, limit: int) -> JobTooBigError | None:
     if len(job.body) <= limit:
         return None
     return JobTooBigError(f"job {job.id!r} is {len(job.body)} bytes, the queue takes {limit}")
+
+
+def without_guards(job: NewJob) -> UnsupportedError:
+    """Return the refusal of a job with guards where no place is named to keep them."""
+    return UnsupportedError(
+        "beanstalkd itself keeps no guards of jobs: name a place for them that all its producers "
+        f"and workers reach, ?side=sqlite:////var/lib/shop/side.db: {job.type!r}"
+    )
 
 
 def _uncertain(job: NewJob, error: Exception) -> PublishUncertainError:

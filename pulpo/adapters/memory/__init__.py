@@ -13,6 +13,7 @@ from pulpo.adapter import QueueAdapter, QueueAdmin, no_beat
 from pulpo.adapters.memory.adapter import MemoryAdapter
 from pulpo.adapters.memory.admin import MemoryAdmin
 from pulpo.adapters.memory.facts import Facts
+from pulpo.adapters.memory.guarding import Guards
 from pulpo.adapters.memory.store import Store
 from pulpo.clock import Clock
 from pulpo.errors import UsageError
@@ -37,8 +38,8 @@ class MemoryEngine:
                 f"a memory queue has no host and no path, only memory://: {url.masked!r}"
             )
         max_body = url.whole("max_job_size", 65_535, least=1, most=_LARGEST_BODY)
-        self._store = Store(clock, max_body)
         self._facts = Facts(clock)
+        self._store = Store(clock, max_body, Guards(self._facts))
 
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:  # noqa: ARG002
         """Open a door for one thread; it never waits for anything but jobs."""

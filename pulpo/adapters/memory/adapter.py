@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from pulpo.adapters.memory.accepting import accept
 from pulpo.adapters.memory.line import Entry
 from pulpo.adapters.memory.store import Store
-from pulpo.errors import JobTooBigError, QueueError, QueueUnavailableError
+from pulpo.errors import QueueError, QueueUnavailableError
 from pulpo.job import (
     Capabilities,
+    Existing,
     Job,
     JobId,
     JobState,
@@ -41,16 +43,20 @@ class MemoryAdapter:
         """What a queue in memory can do."""
         self._check()
         return Capabilities(
-            engine="memory", max_body=self._store.max_body, shared=False, keeps_pause=False
+            engine="memory",
+            max_body=self._store.max_body,
+            shared=False,
+            keeps_pause=False,
+            guards=True,
         )
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         """Put jobs; see `pulpo.adapter.QueueAdapter`."""
         self._check()
         for job in jobs:
             check_new_job(job)
         with self._store.lock:
-            return [self._put(job) for job in jobs]
+            return [accept(self._store, job) for job in jobs]
 
     def exchange(
         self,
@@ -122,12 +128,6 @@ class MemoryAdapter:
         if self._closed:
             raise QueueUnavailableError("this door to the memory queue is closed")
 
-    def _put(self, job: NewJob) -> JobId | JobTooBigError:
-        refusal = self._store.refusal(job)
-        if refusal is None:
-            self._store.add(job)
-        return refusal or job.id
-
     def _take(self, queues: Sequence[str], limit: int) -> list[Job]:
         jobs = self._store.take(self, queues, limit)
         for job in jobs:
@@ -169,7 +169,7 @@ class MemoryAdapter:
             if (refusal := store.refusal(job)) is not None:
                 return refusal
         for job in settlement.then:
-            store.add(job)
+            accept(store, job)
         self._held.pop(entry.number, None)
         if settlement.verb is Verb.RELEASE:
             store.renew(entry)  # a word that comes too late, before anybody took it, is a word

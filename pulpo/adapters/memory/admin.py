@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator, Sequence
 from itertools import islice
 
+from pulpo.adapters.memory.accepting import holder
 from pulpo.adapters.memory.changing import carry_out, replace
 from pulpo.adapters.memory.line import Entry
 from pulpo.adapters.memory.looking import place, sample, shown, walk
@@ -15,6 +16,7 @@ from pulpo.errors import QueueError, UsageError
 from pulpo.identity import check_queue
 from pulpo.job import (
     Change,
+    Existing,
     JobId,
     JobState,
     ListedJob,
@@ -133,6 +135,13 @@ class MemoryAdmin:
         count = sum((other.priority, other.number) < before for other in line)
         return count, count
 
+    def holders(self, keys: Sequence[str]) -> Sequence[Existing | None]:
+        """Return who holds these keys; see `pulpo.adapter.Guarding`."""
+        with self._store.lock:
+            self._store.tick()
+            found = [holder(self._store, key) for key in keys]
+            return [Existing(e.job.id, e.job.queue) if isinstance(e, Entry) else e for e in found]
+
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Make buried or delayed jobs ready."""
         with self._store.lock:
@@ -145,9 +154,7 @@ class MemoryAdmin:
         with self._store.lock:
             found = self._store.queues.get(queue)
             buried = list(found.buried.values()) if found else []
-            for entry in buried:
-                self._store.give_back(entry)
-            return len(buried)
+            return sum(self._store.kick(entry) for entry in buried)
 
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Delete jobs that are not being run."""
@@ -193,9 +200,7 @@ class MemoryAdmin:
 
     def _kick(self, id: JobId) -> bool:
         resting = [e for e in self._waiting(id) if e.state is not JobState.READY]
-        for entry in resting:
-            self._store.give_back(entry)
-        return bool(resting)
+        return sum(self._store.kick(entry) for entry in resting) > 0
 
     def _delete(self, id: JobId) -> bool:
         waiting = self._waiting(id)

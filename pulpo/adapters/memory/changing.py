@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from pulpo.adapters.memory.line import Entry
 from pulpo.adapters.memory.store import Store
 from pulpo.errors import QueueError
@@ -20,8 +22,8 @@ def carry_out(store: Store, change: Change) -> bool | QueueError:
     if change.act is Act.KICK:
         if entry.state not in _KICKED:
             return False
-        store.give_back(entry)
-    elif rewritten is None:
+        return store.kick(entry)
+    if rewritten is None:
         store.remove(entry)
     elif (refusal := store.refusal(rewritten)) is not None:
         return refusal
@@ -31,10 +33,15 @@ def carry_out(store: Store, change: Change) -> bool | QueueError:
 
 
 def replace(store: Store, entry: Entry, rewritten: NewJob, *, bury: bool = False) -> None:
-    """Put a rewritten job in the place of another; a buried one stays buried."""
+    """Put a rewritten job in the place of another; a buried one stays buried.
+
+    It goes on with the guards that it has.
+    """
     bury = bury or entry.state is JobState.BURIED
+    guards = [guard for guard in entry.job.guards if not (entry.run and guard.until == "started")]
+    job = dataclasses.replace(rewritten, guards=guards)
     store.remove(entry)
     if bury:
-        store.bury(rewritten)
+        store.bury(job)
     else:
-        store.add(rewritten)
+        store.add(job)

@@ -10,6 +10,7 @@ import math
 from collections.abc import Sequence
 from threading import Condition
 
+from pulpo.adapters.memory.guarding import Guards
 from pulpo.adapters.memory.line import Entry, Line
 from pulpo.clock import Clock
 from pulpo.errors import JobTooBigError
@@ -31,10 +32,11 @@ class Queue:
 class Store:
     """All queues of one engine."""
 
-    def __init__(self, clock: Clock, max_body: int) -> None:
+    def __init__(self, clock: Clock, max_body: int, guards: Guards) -> None:
         self.lock = Condition()
         self.clock = clock
         self.max_body = max_body
+        self.guards = guards
         self.entries: dict[int, Entry] = {}
         self.queues: dict[str, Queue] = {}
         self._ids: dict[str, list[Entry]] = {}
@@ -60,6 +62,8 @@ class Store:
         else:
             self._count(entry, JobState.DELAYED)
             self._line_up(entry)
+        if job.guards:
+            self.guards.hold(entry)
         self.lock.notify_all()
 
     def bury(self, job: NewJob) -> None:
@@ -71,6 +75,8 @@ class Store:
     def remove(self, entry: Entry) -> None:
         """Forget a job, whatever its state."""
         self._step_out(entry)
+        if entry.job.guards:
+            self.guards.let_go(entry)
         del self.entries[entry.number]
         same = self._ids[entry.job.id]
         same.remove(entry)
@@ -85,6 +91,15 @@ class Store:
         """Make a job ready at its old place, held by nobody."""
         entry.owner = None
         self._make_ready(entry)
+
+    def kick(self, entry: Entry) -> bool:
+        """Make a job ready that rests; False where somebody else holds its key by now."""
+        if entry.job.guards and not self.guards.is_free_for(entry):
+            return False
+        self.give_back(entry)
+        if entry.job.guards:
+            self.guards.hold(entry)
+        return True
 
     def lease(self, entry: Entry) -> None:
         """Start the lease of a job."""
@@ -132,6 +147,8 @@ class Store:
                 continue
             self.lease(entry)
             entry.owner, entry.run = owner, entry.run + 1
+            if entry.job.guards:
+                self.guards.start(entry)
             jobs.append(_reserved(entry))
         return jobs
 

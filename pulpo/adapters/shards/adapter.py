@@ -16,12 +16,13 @@ from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueUnavailableError
 from pulpo.job import (
     Capabilities,
+    Existing,
     Job,
     JobId,
     NewJob,
     Settlement,
     check_exchange,
-    check_new_job,
+    check_new_jobs,
 )
 from pulpo.waker import Waker
 
@@ -59,11 +60,10 @@ class ShardedAdapter:
             raise self._members.unreached()
         return replace(found[0], max_body=min(each.max_body for each in found))
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         """Put jobs where they are taken; see `pulpo.adapter.QueueAdapter`."""
         self._check()
-        for job in jobs:
-            check_new_job(job)
+        check_new_jobs(jobs)
         if not jobs:
             return []
         self._turn += 1

@@ -65,6 +65,11 @@ class ShardedEngine:
         all_of_them = Address(host=",".join(sorted(self.names)))
         return beside.of_this_host(all_of_them, self._clock).side(is_whole=False)
 
+    @property
+    def guards_beside(self) -> bool:
+        """No: each server would have to know the jobs of all; see `pulpo.adapter.GuardsBeside`."""
+        return False
+
     def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:
         """Look at each server, and try it out; see `pulpo.adapter.Examinable`."""
         for name in self.names:

@@ -14,7 +14,7 @@ from pulpo.errors import (
     QueueFullError,
     QueueUnavailableError,
 )
-from pulpo.job import JobId, NewJob
+from pulpo.job import Existing, JobId, NewJob
 
 __all__ = ["spread"]
 
@@ -23,12 +23,12 @@ _ELSEWHERE = (QueueDrainingError, QueueFullError, QueueUnavailableError)
 
 def spread(
     jobs: Sequence[NewJob], servers: Sequence[Server], turn: int
-) -> list[JobId | QueueError]:
+) -> list[JobId | Existing | QueueError]:
     """Put jobs, an even share on each server; `turn` says which one gets the first.
 
     Raises `QueueUnavailableError` where no server could be reached.
     """
-    answers: dict[int, JobId | QueueError] = {}
+    answers: dict[int, JobId | Existing | QueueError] = {}
     left, fit, reached = list(range(len(jobs))), list(servers), False
     while left and fit:
         refused: list[int] = []

@@ -24,7 +24,7 @@ from pulpo.errors import (
     QueueUnavailableError,
     QueueUnusableError,
 )
-from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_new_job
+from pulpo.job import Capabilities, Existing, Job, JobId, NewJob, Settlement, check_new_job
 
 __all__ = ["SpoolingAdapter"]
 
@@ -45,7 +45,9 @@ class SpoolingAdapter:
         clock: Clock,
         *,
         beat: Callable[[], None],
+        keeps_guards: bool = True,
     ) -> None:
+        self._keeps_guards = keeps_guards
         self._open_door = open_door
         self._queue = open_door()
         self._spool = spool
@@ -84,14 +86,14 @@ class SpoolingAdapter:
         if not self._reach.asked:
             self._reach.capabilities = recall(self._spool.folder) or self._reach.capabilities
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         """Put jobs, or keep them where the queue is away; see `pulpo.adapter.QueueAdapter`."""
         if self._closed or not jobs:
             return self._queue.put(jobs)
         if not self._reach.is_worth_a_try():
             return self._keep(jobs, [self._reach.why] * len(jobs))
         since = self._reach.claim()
-        answers: Sequence[JobId | QueueError]
+        answers: Sequence[JobId | Existing | QueueError]
         try:
             error = self._relay_first() if self._reach.is_time_to_relay(since) else None
             answers = self._queue.put(jobs) if error is None else [error] * len(jobs)
@@ -108,12 +110,14 @@ class SpoolingAdapter:
         return answers
 
     def _keep(
-        self, jobs: Sequence[NewJob], answers: Sequence[JobId | QueueError]
-    ) -> list[JobId | QueueError]:
+        self, jobs: Sequence[NewJob], answers: Sequence[JobId | Existing | QueueError]
+    ) -> Sequence[JobId | Existing | QueueError]:
         """Keep the jobs whose answers say that the queue has not taken them, or may not have."""
         for job in jobs:
             check_new_job(job)
-        away = [n for n, answer in enumerate(answers) if isinstance(answer, _KEPT)]
+            if job.guards and not self._keeps_guards:
+                return self._queue.put(jobs)  # which says why it never takes them
+        away = [n for n, answer in enumerate(answers) if _is_to_be_kept(jobs[n], answer)]
         kept = self._spool.keep([jobs[n] for n in away])
         self._reach.relay_soon()
         results = list(answers)
@@ -227,6 +231,11 @@ class SpoolingAdapter:
         """Let go of the queue; what is in the spool stays there."""
         self._closed = True
         self._queue.close()
+
+
+def _is_to_be_kept(job: NewJob, answer: JobId | Existing | QueueError) -> bool:
+    # To take the place of one that waits cannot be done later.
+    return isinstance(answer, _KEPT) and all(guard.instead is None for guard in job.guards)
 
 
 def _sum(answer: QueueError, trouble: QueueError) -> QueueError:

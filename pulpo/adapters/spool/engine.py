@@ -7,7 +7,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pulpo.adapter import Engine, QueueAdapter, QueueAdmin, no_beat
+from pulpo.adapter import Engine, GuardsBeside, QueueAdapter, QueueAdmin, no_beat
 from pulpo.adapters.spool.adapter import SpoolingAdapter
 from pulpo.adapters.spool.reach import Reach
 from pulpo.adapters.spool.store import Spool
@@ -41,11 +41,20 @@ class SpoolingEngine:
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
         """Open a door for one thread."""
         open_door = partial(self.queue.adapter, beat=beat)
-        return SpoolingAdapter(open_door, self.spool, self._reach, self._clock, beat=beat)
+        keeps = self.guards_beside is not False
+        return SpoolingAdapter(
+            open_door, self.spool, self._reach, self._clock, beat=beat, keeps_guards=keeps
+        )
 
     def admin(self) -> QueueAdmin:
         """Open a door for an operator, to the queue alone."""
         return self.queue.admin()
+
+    @property
+    def guards_beside(self) -> bool | None:
+        """Whether the queue's guards are kept beside it; see `pulpo.adapter.GuardsBeside`."""
+        queue = self.queue
+        return queue.guards_beside if isinstance(queue, GuardsBeside) else None
 
     def side(self) -> SideStore | None:
         """Open the facts beside the queue behind the spool; see `pulpo.side.KeepsSide`."""

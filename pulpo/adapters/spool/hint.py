@@ -42,7 +42,7 @@ def recall(folder: Path) -> Capabilities | None:
         found = Capabilities(**said)
     except (OSError, ValueError, TypeError):
         return None
-    kinds = (str, int, float, bool, bool, bool)
+    kinds = (str, int, float, bool, bool, bool, bool)
     values = asdict(found).values()
     fits = all(type(value) is kind for value, kind in zip(values, kinds, strict=True))
     return found if fits and found.max_body > 0 else None

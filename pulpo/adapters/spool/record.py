@@ -8,16 +8,16 @@ Pure. The body is opaque here too.
 from __future__ import annotations
 
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import cast
+from typing import Any, cast
 
 import msgpack
 
 from pulpo.clock import Clock
 from pulpo.errors import DecodeError, UsageError
 from pulpo.identity import check_type
-from pulpo.job import NewJob, check_new_job
+from pulpo.job import Guard, NewJob, check_new_job
 
 __all__ = ["Kept", "pack", "unpack"]
 
@@ -68,6 +68,8 @@ def pack(kept: Kept) -> bytes:
         "monotonic": kept.monotonic,
         "boot": kept.boot,
     }
+    if job.guards:
+        fields["guards"] = [[guard.key, guard.until] for guard in job.guards]
     packed = msgpack.packb(fields)
     return cast(bytes, msgpack.packb([_VERSION, zlib.crc32(packed), packed]))
 
@@ -89,7 +91,9 @@ def unpack(data: bytes) -> Kept:
 def _kept(fields: Mapping[str, object]) -> Kept:
     names = ("id", "queue", "body", "priority", "delay", "at", "ttr", "expires")
     given = {name: fields[name] for name in names}
-    job = NewJob(type=check_type(fields["type"]), **given)  # type: ignore[arg-type]  # next line
+    said = cast("Sequence[Sequence[Any]]", fields.get("guards", ()))
+    guards = tuple(Guard(*each) for each in said)
+    job = NewJob(type=check_type(fields["type"]), guards=guards, **given)  # type: ignore[arg-type]
     check_new_job(job)
     wall, monotonic, boot = fields["wall"], fields["monotonic"], fields["boot"]
     if not (isinstance(wall, float) and isinstance(monotonic, float) and isinstance(boot, str)):

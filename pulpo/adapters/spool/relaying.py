@@ -22,7 +22,7 @@ from pulpo.errors import (
     QueueFullError,
     QueueUnavailableError,
 )
-from pulpo.job import JobId, NewJob
+from pulpo.job import Existing, JobId, NewJob
 
 __all__ = ["Relayed", "relay"]
 
@@ -115,7 +115,7 @@ def _next_flight(spool: Spool) -> tuple[list[str], list[NewJob], int]:
 
 
 def _clear(
-    spool: Spool, names: Sequence[str], answers: Sequence[JobId | QueueError]
+    spool: Spool, names: Sequence[str], answers: Sequence[JobId | Existing | QueueError]
 ) -> tuple[int, int, QueueError | None]:
     """Remove what was accepted, put aside what never will be; return both counts and the rest."""
     done = aside = 0

@@ -12,11 +12,20 @@ from collections.abc import Iterable, Sequence
 from pulpo.adapters.sqlite import statements as sql
 from pulpo.adapters.sqlite.database import Database, Ready
 from pulpo.adapters.sqlite.room import Room
-from pulpo.adapters.sqlite.rows import State, due, ready_rows, row, too_big
+from pulpo.adapters.sqlite.rows import Moment, State, due, ready_rows, row, too_big
 from pulpo.adapters.sqlite.trading import Trader
 from pulpo.adapters.sqlite.waiting import wait
 from pulpo.errors import PublishUncertainError, QueueError, QueueUnavailableError
-from pulpo.job import Capabilities, Job, JobId, NewJob, Settlement, check_exchange, check_new_jobs
+from pulpo.job import (
+    Capabilities,
+    Existing,
+    Job,
+    JobId,
+    NewJob,
+    Settlement,
+    check_exchange,
+    check_new_jobs,
+)
 from pulpo.waker import Waker
 
 __all__ = ["SQLiteAdapter"]
@@ -31,7 +40,7 @@ class SQLiteAdapter:
 
     def __init__(self, database: Database, *, max_body: int) -> None:
         self._database = database
-        self._capabilities = Capabilities(engine="sqlite", max_body=max_body)
+        self._capabilities = Capabilities(engine="sqlite", max_body=max_body, guards=True)
         self._room = Room(database.path.parent, database.clock)
         self._begin()
 
@@ -45,25 +54,27 @@ class SQLiteAdapter:
         """What a queue file can do; opens nothing."""
         return self._capabilities
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         """Accept jobs: on disk when this returns, unless the URL says `sync=normal`."""
         check_new_jobs(jobs)
         self._leave_to_parent()
         if len(jobs) == 1 and len(jobs[0].body) <= self._capabilities.max_body:
             return [self._insert_one(jobs[0])]
-        answers: list[JobId | QueueError] = [
+        answers: list[JobId | Existing | QueueError] = [
             too_big(job, self._capabilities.max_body) or job.id for job in jobs
         ]
         fitting = [place for place, answer in enumerate(answers) if isinstance(answer, str)]
         for start in range(0, len(fitting), _MOST_ROWS):
             places = fitting[start : start + _MOST_ROWS]
             try:
-                self._insert([jobs[place] for place in places])
+                found = self._insert([jobs[place] for place in places])
             except QueueError as error:
                 if isinstance(error, QueueUnavailableError) and start == 0:
                     raise
-                for place in places:
-                    answers[place] = _in_place(error, jobs[place])
+                found = [_in_place(error, jobs[place]) for place in places]
+            if found is not None:
+                for place, answer in zip(places, found, strict=True):
+                    answers[place] = answer
         return answers
 
     def exchange(
@@ -114,20 +125,22 @@ class SQLiteAdapter:
         self._database.close()
         self._waker.close()
 
-    def _insert_one(self, job: NewJob) -> JobId | QueueError:
+    def _insert_one(self, job: NewJob) -> JobId | Existing | QueueError:
         try:
-            self._insert((job,))
+            answers = self._insert((job,))
         except QueueUnavailableError:
             raise
         except QueueError as error:
             return _in_place(error, job)
-        return job.id
+        return job.id if answers is None else answers[0]
 
-    def _insert(self, jobs: Sequence[NewJob]) -> None:
+    def _insert(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError] | None:
+        """Insert jobs; return the answers where any of them has guards."""
         self._database.connection  # noqa: B018  # makes the folder whose disk is looked at
         if full := self._room.refusal(sum([len(job.body) for job in jobs])):
             raise full
         now = self._trader.upkeep.now()
+        answers = None
         at_once = ready_rows(jobs)
 
         def insert(connection: sqlite3.Connection, ready: Ready) -> None:
@@ -139,8 +152,29 @@ class SQLiteAdapter:
             connection.executemany(sql.INSERT, rows)
             _count(ready, (each[2] for each in rows if each[4] == _READY))
 
-        self._database.write(insert, synced=True)
+        if at_once is not None or not any(job.guards for job in jobs):
+            self._database.write(insert, synced=True)
+        else:
+            answers = self._accept(jobs, now)
         self._trader.pace.note(now.boot, synced=True)
+        return answers
+
+    def _accept(
+        self, jobs: Sequence[NewJob], now: Moment
+    ) -> Sequence[JobId | Existing | QueueError]:
+        # Plain jobs do without.
+        from pulpo.adapters.sqlite.accepting import accept as accept_one  # noqa: PLC0415
+        from pulpo.adapters.sqlite.side import Now  # noqa: PLC0415
+
+        moment = Now(self._database.clock, now)
+        most = self._capabilities.max_body
+
+        def accept(
+            connection: sqlite3.Connection, ready: Ready
+        ) -> list[JobId | Existing | QueueError]:
+            return [accept_one(connection, ready, job, moment, max_body=most) for job in jobs]
+
+        return self._database.write(accept, synced=True)
 
     def _reserve(self, queues: Sequence[str], limit: int) -> Sequence[Job]:
         jobs: Sequence[Job] = ()

@@ -8,17 +8,13 @@ from functools import partial
 from typing import TypeVar
 
 from pulpo.adapters.sqlite import census
-from pulpo.adapters.sqlite.changing import (
-    KICKED,
-    START,
-    carry_out,
-    kick_some,
-    make_ready,
-    rewrite,
-)
+from pulpo.adapters.sqlite.changing import carry_out
 from pulpo.adapters.sqlite.database import Database, Ready
-from pulpo.adapters.sqlite.rows import Moment, State, too_big
+from pulpo.adapters.sqlite.holding import holder
+from pulpo.adapters.sqlite.naming import START, delete_named, edit_named, kick_named, kick_some
+from pulpo.adapters.sqlite.rows import Moment, too_big
 from pulpo.adapters.sqlite.sampling import sample
+from pulpo.adapters.sqlite.side import Now
 from pulpo.adapters.sqlite.troubles import translated
 from pulpo.adapters.sqlite.upkeep import Upkeep
 from pulpo.adapters.sqlite.walking import Narrow, newest, seen_again, walk
@@ -26,6 +22,7 @@ from pulpo.errors import QueueError, UsageError
 from pulpo.identity import check_queue
 from pulpo.job import (
     Change,
+    Existing,
     JobId,
     JobState,
     ListedJob,
@@ -41,8 +38,6 @@ __all__ = ["SQLiteAdmin"]
 
 T = TypeVar("T")
 
-_FIND = "SELECT number, queue, state FROM jobs WHERE id = ? ORDER BY number"
-_DELETE = "DELETE FROM jobs WHERE number = ?"
 _PAUSE = "INSERT OR REPLACE INTO pauses (queue, moment, until) VALUES (?, ?, ?)"
 _RESUME = "DELETE FROM pauses WHERE queue = ?"
 _READY_COUNT = "SELECT count(*) FROM jobs WHERE state = 0 AND queue = ?"
@@ -121,6 +116,16 @@ class SQLiteAdmin:
         count = self._look(lambda connection, _: census.ahead(connection, job))
         return count, count
 
+    def holders(self, keys: Sequence[str]) -> Sequence[Existing | None]:
+        """Return who holds these keys; see `pulpo.adapter.Guarding`."""
+
+        def look(connection: sqlite3.Connection, now: Moment) -> list[Existing | None]:
+            moment = Now(self._database.clock, now)
+            found = [holder(connection, key, moment) for key in keys]
+            return [held and Existing(held.id, held.queue) for held in found]
+
+        return self._look(look)
+
     # Changing
 
     def change(self, changes: Sequence[Change]) -> Sequence[bool | QueueError]:
@@ -129,8 +134,10 @@ class SQLiteAdmin:
 
         def change(connection: sqlite3.Connection, ready: Ready) -> list[bool | QueueError]:
             now = self._upkeep.now()
+            clock, most = self._database.clock, self._max_body
             return [
-                carry_out(connection, ready, each, now, max_body=self._max_body) for each in changes
+                carry_out(connection, ready, each, now, clock=clock, max_body=most)
+                for each in changes
             ]
 
         return self._change(change) if changes else []
@@ -138,37 +145,35 @@ class SQLiteAdmin:
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Make buried or delayed jobs ready now."""
 
-        def kick_one(connection: sqlite3.Connection, ready: Ready, id: JobId) -> bool:
-            found = connection.execute(_FIND, (id,)).fetchall()
-            waiting = [(number, queue) for number, queue, state in found if state in KICKED]
-            make_ready(connection, ready, waiting)
-            return bool(waiting)
+        def kick(connection: sqlite3.Connection, ready: Ready) -> list[bool]:
+            at = (self._upkeep.now(), self._database.clock)
+            return [kick_named(connection, ready, each, *at) for each in ids]
 
-        return self._each(ids, kick_one)
+        return self._change(kick)
 
     def kick_all(self, queue: str) -> int:
         """Make all buried jobs of a queue ready, a batch at a time; return how many.
 
         Those that are buried anew meanwhile are not chased after.
         """
-        count, kicked, since = self.stats(queue).buried, 0, START
-        while kicked < count:
-            batch = partial(kick_some, queue=queue, since=since, most=count - kicked)
-            some, since = self._change(batch)
+        left, kicked, since = self.stats(queue).buried, 0, START
+        while left > 0:
+            batch = partial(
+                kick_some,
+                queue=queue,
+                since=since,
+                most=left,
+                now=self._upkeep.now(),
+                clock=self._database.clock,
+            )
+            seen, some, since = self._change(batch)
             # Somebody else may have been faster, and then nothing is left.
-            count, kicked = count if some else 0, kicked + some
+            left, kicked = left - seen if seen else 0, kicked + some
         return kicked
 
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Delete jobs that are not being run."""
-
-        def delete_one(connection: sqlite3.Connection, _: Ready, id: JobId) -> bool:
-            found = connection.execute(_FIND, (id,)).fetchall()
-            idle = [(number,) for number, _, state in found if state != State.RESERVED]
-            connection.executemany(_DELETE, idle)
-            return bool(idle)
-
-        return self._each(ids, delete_one)
+        return self._change(lambda connection, _: [delete_named(connection, each) for each in ids])
 
     def edit(self, id: JobId, rewritten: NewJob) -> bool:
         """Put a rewritten job in the place of one that is not being run, in the same state.
@@ -178,16 +183,9 @@ class SQLiteAdmin:
         check_new_job(rewritten)
         if error := too_big(rewritten, self._max_body):
             raise error
-
-        def edit(connection: sqlite3.Connection, ready: Ready) -> bool:
-            now = self._upkeep.now()
-            for number, _, state in connection.execute(_FIND, (id,)).fetchall():
-                if state != State.RESERVED:
-                    rewrite(connection, ready, number, state, rewritten, now)
-                    return True
-            return False
-
-        return self._change(edit)
+        now = self._upkeep.now()
+        told = (id, rewritten, now)
+        return self._change(lambda connection, ready: edit_named(connection, ready, *told))
 
     def pause(self, queue: str, seconds: float | None = None) -> None:
         """Let nobody reserve from a queue, for so many seconds or until `resume`."""
@@ -244,8 +242,3 @@ class SQLiteAdmin:
             return work(connection, ready)
 
         return self._database.write(change, synced=True)
-
-    def _each(
-        self, ids: Sequence[JobId], one: Callable[[sqlite3.Connection, Ready, JobId], bool]
-    ) -> Sequence[bool]:
-        return self._change(lambda connection, ready: [one(connection, ready, key) for key in ids])

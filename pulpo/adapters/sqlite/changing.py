@@ -9,27 +9,24 @@ import sqlite3
 from collections.abc import Sequence
 
 from pulpo.adapters.sqlite.database import Ready
+from pulpo.adapters.sqlite.holding import take_up
 from pulpo.adapters.sqlite.rows import Due, Moment, State, due, row, too_big
+from pulpo.adapters.sqlite.side import Now
+from pulpo.clock import Clock
 from pulpo.errors import QueueError
 from pulpo.job import Act, Change, NewJob
 
-__all__ = ["KICKED", "START", "carry_out", "kick_some", "make_ready", "rewrite"]
+__all__ = ["KICKED", "carry_out", "make_ready", "may_go", "rewrite"]
 
 KICKED = (State.BURIED, State.DELAYED, State.SCHEDULED)
 
-#: Where the first batch of buried jobs begins: before the time of any burial.
-START = float("-inf")
-# Jobs that are kicked in one transaction: between two of them workers have their turn.
-_BATCH = 1_000
-_BURIED = """
-SELECT number, moment FROM jobs WHERE state = 4 AND moment >= ? AND queue = ?
-ORDER BY moment, queue, owner, number LIMIT ?
-"""
 # A number may have been given to another job meanwhile.
-_STATE = "SELECT state FROM jobs WHERE number = ? AND id = ?"
+_STATE = "SELECT state, holds FROM jobs WHERE number = ? AND id = ?"
 _KICK = """
 UPDATE jobs SET state = 0, moment = NULL, due_wall = NULL WHERE number = ?
 """
+# A job that is put aside holds its key no more: it must not swallow what comes after it.
+_LET_GO = "UPDATE jobs SET holds = -holds WHERE number = ? AND holds > 0"
 _DELETE = "DELETE FROM jobs WHERE number = ?"
 _EDIT = """
 UPDATE jobs SET id = ?, type = ?, queue = ?, priority = ?, state = ?, moment = ?, due_wall = ?,
@@ -38,16 +35,22 @@ owner = 0, crashes = 0, ttr = ?, expires = ?, body = ? WHERE number = ?
 
 
 def carry_out(
-    connection: sqlite3.Connection, ready: Ready, change: Change, now: Moment, *, max_body: int
+    connection: sqlite3.Connection,
+    ready: Ready,
+    change: Change,
+    now: Moment,
+    *,
+    clock: Clock,
+    max_body: int,
 ) -> bool | QueueError:
     """Carry out one change; see `pulpo.adapter.QueueAdmin`."""
     job, rewritten = change.job, change.rewritten
     found = connection.execute(_STATE, (job.number, job.id)).fetchone()
     if found is None or found[0] == State.RESERVED:
         return False
-    (state,) = found
+    state, holds = found
     if change.act is Act.KICK:
-        if state not in KICKED:
+        if state not in KICKED or not may_go(connection, job.number, holds, now, clock):
             return False
         make_ready(connection, ready, [(job.number, job.queue)])
     elif rewritten is None:
@@ -57,7 +60,16 @@ def carry_out(
     else:
         stays = State.BURIED if change.act is Act.BURY else state
         rewrite(connection, ready, job.number, stays, rewritten, now)
+        if change.act is Act.BURY and holds is not None:
+            connection.execute(_LET_GO, (job.number,))
     return True
+
+
+def may_go(
+    connection: sqlite3.Connection, number: int, holds: int | None, now: Moment, clock: Clock
+) -> bool:
+    """Tell whether a job that rests may be kicked: not while another one holds its key."""
+    return holds is None or take_up(connection, number, Now(clock, now))
 
 
 def make_ready(
@@ -67,16 +79,6 @@ def make_ready(
     connection.executemany(_KICK, [(number,) for number, _ in jobs])
     for _, queue in jobs:
         ready[queue] = ready.get(queue, 0) + 1
-
-
-def kick_some(
-    connection: sqlite3.Connection, ready: Ready, *, queue: str, since: float, most: int
-) -> tuple[int, float]:
-    """Kick a batch of a queue's buried jobs; return how many, and where the next batch begins."""
-    limit = min(most, _BATCH)
-    buried = connection.execute(_BURIED, (since, queue, limit)).fetchall()
-    make_ready(connection, ready, [(number, queue) for number, _ in buried])
-    return len(buried), buried[-1][1] if buried else since
 
 
 def rewrite(

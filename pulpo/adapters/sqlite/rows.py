@@ -103,7 +103,7 @@ def ready_rows(jobs: Sequence[NewJob]) -> list[ReadyRow] | None:
     """Return the parameters of INSERT_READY; None where one is not ready at once, or expires."""
     rows: list[ReadyRow] = []
     for job in jobs:
-        if job.delay or job.at is not None or job.expires is not None:
+        if job.delay or job.at is not None or job.expires is not None or job.guards:
             return None
         # Not bytes, nor None: for both `sqlite3` looks for an adapter each time.
         rows.append((job.id, job.type, job.queue, job.priority, job.ttr, bytearray(job.body)))

@@ -104,10 +104,18 @@ CREATE TABLE IF NOT EXISTS side (
 """
 _SIDE_ENDS = "CREATE INDEX IF NOT EXISTS side_ends ON side (boot, moment) WHERE moment IS NOT NULL"
 
+# guard: the key that a job holds, until it is done (holds = 1) or started (holds = 2); NULL for a
+# plain job. holds is negative while the key is free: the job is buried, or was started. A started
+# one is seen by its fence, and marked only when somebody wants its key: no claim looks for guards.
+_GUARD = "ALTER TABLE jobs ADD COLUMN guard TEXT"
+_HOLDS = "ALTER TABLE jobs ADD COLUMN holds INTEGER"
+_GUARDS = "CREATE UNIQUE INDEX IF NOT EXISTS guards ON jobs (guard) WHERE holds > 0"
+
 # The n-th step makes version n of a file out of version n - 1.
 STEPS: tuple[tuple[str, ...], ...] = (
     (_JOBS, _READY, _WAITING, _IDS, _OWNERS, _PAUSES, _FACTS),
     (_SIDE, _SIDE_ENDS),
+    (_GUARD, _HOLDS, _GUARDS),
 )
 
 _WHAT_IT_IS = """

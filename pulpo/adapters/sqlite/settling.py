@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pulpo.adapters.sqlite import statements as sql
 from pulpo.adapters.sqlite.database import Ready
 from pulpo.adapters.sqlite.rows import Due, Moment, State, due, row, too_big
+from pulpo.clock import Clock
 from pulpo.errors import QueueError
 from pulpo.job import Job, NewJob, Settlement, Verb
 
@@ -30,12 +31,14 @@ class Settling:
         *,
         owner: int,
         now: Moment,
+        clock: Clock,
         max_body: int,
         full: QueueError | None,
     ) -> None:
         self._settlements = settlements
         self._owner = owner
         self._now = now
+        self._clock = clock
         self._max_body = max_body
         self._full = full
 
@@ -71,8 +74,18 @@ class Settling:
                 self._insert_copy(connection, ready, settlement, settlement.rewritten)
         if done:
             for job in settlement.then:
-                _insert(connection, ready, job, due(job, self._now))
+                self._insert_new(connection, ready, job)
         return done
+
+    def _insert_new(self, connection: sqlite3.Connection, ready: Ready, job: NewJob) -> None:
+        if job.guards:
+            from pulpo.adapters.sqlite.accepting import accept  # noqa: PLC0415  # as below
+            from pulpo.adapters.sqlite.side import Now  # noqa: PLC0415
+
+            now = Now(self._clock, self._now)
+            accept(connection, ready, job, now, max_body=self._max_body)
+        else:
+            _insert(connection, ready, job, due(job, self._now))
 
     def _refusal(self, then: Sequence[NewJob]) -> QueueError | None:
         if not then:
@@ -109,6 +122,12 @@ def _insert(
     when: Due,
     body: bytes | None = None,
 ) -> None:
+    if job.guards:
+        # Plain jobs do without.
+        from pulpo.adapters.sqlite.holding import insert_guarded  # noqa: PLC0415
+
+        insert_guarded(connection, ready, job, when, body)
+        return
     connection.execute(sql.INSERT, row(job, when, body))
     if when.state == State.READY:
         ready[job.queue] = ready.get(job.queue, 0) + 1

@@ -30,7 +30,7 @@ from pulpo.side import (
     check_writes,
 )
 
-__all__ = ["SQLiteSide"]
+__all__ = ["Now", "SQLiteSide", "Turn"]
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -87,19 +87,19 @@ class SQLiteSide:
         """Write facts in one transaction."""
         check_writes(writes)
         self._check_room(sum(len(write.value) for write in writes))
-        return self._transact(_Turn.write, writes)
+        return self._transact(Turn.write, writes)
 
     def add(self, additions: Sequence[Addition]) -> None:
         """Add to numbers in one transaction."""
         check_additions(additions)
         self._check_room(len(additions))
-        self._transact(_Turn.add, additions)
+        self._transact(Turn.add, additions)
 
     def read(self, space: str, keys: Sequence[str]) -> Sequence[Fact | None]:
         """Return the facts with these keys."""
         check_space(space)
         check_keys(keys)
-        now = _Now(self._database.clock)
+        now = Now(self._database.clock)
         read = self._database.read
         found = [read(_FIND, {**now.names, "space": space, "key": key}) for key in keys]
         return [now.fact(rows[0]) if rows else None for rows in found]
@@ -109,7 +109,7 @@ class SQLiteSide:
     ) -> Sequence[Fact]:
         """Return the facts of a space in the order of their keys."""
         check_space(space)
-        now = _Now(self._database.clock)
+        now = Now(self._database.clock)
         most = -1 if limit is None else max(limit, 0)
         asked = {"space": space, "first": first, "before": before, "limit": most}
         return [now.fact(row) for row in self._database.read(_SCAN, {**now.names, **asked})]
@@ -117,7 +117,7 @@ class SQLiteSide:
     def remove(self, removals: Sequence[Removal]) -> Sequence[bool]:
         """Remove facts in one transaction."""
         check_removals(removals)
-        return self._transact(_Turn.remove, removals)
+        return self._transact(Turn.remove, removals)
 
     def close(self) -> None:
         """Let go of the file; twice is once."""
@@ -128,17 +128,15 @@ class SQLiteSide:
         if full := self._room.refusal(size):
             raise full
 
-    def _transact(
-        self, act: Callable[[_Turn, Item], Result], batch: Sequence[Item]
-    ) -> list[Result]:
+    def _transact(self, act: Callable[[Turn, Item], Result], batch: Sequence[Item]) -> list[Result]:
         if not batch:
             return []
-        now = _Now(self._database.clock)
+        now = Now(self._database.clock)
         sweeps = not 0 <= now.moment.boot - self._swept < _BETWEEN_SWEEPS
 
         def work(connection: sqlite3.Connection, ready: Ready) -> list[Result]:
             del ready  # facts wake nobody
-            turn = _Turn(connection, now)
+            turn = Turn(connection, now)
             if sweeps:
                 turn.sweep()
             return [act(turn, item) for item in batch]
@@ -148,15 +146,16 @@ class SQLiteSide:
         return done
 
 
-class _Now:
+class Now:
     """One moment on the clocks that ends go by, so that all of a batch agrees."""
 
-    def __init__(self, clock: Clock) -> None:
-        self.moment = Moment.now(clock)
+    def __init__(self, clock: Clock, moment: Moment | None = None) -> None:
+        self.moment = moment or Moment.now(clock)
         self.boot = clock.boot()
         self.names = {"boot": self.boot, "moment": self.moment.boot, "wall": self.moment.wall}
 
     def fact(self, row: _Row) -> Fact:
+        """Return a row as a fact."""
         space, key, version, value, amounts, boot, moment, until = row
         left = None
         if moment is not None and until is not None:
@@ -167,20 +166,22 @@ class _Now:
         return Fact(space=space, key=key, version=version, left=left, amounts=counted)
 
     def ends(self, lasts: float | None) -> dict[str, float | None]:
+        """Return the columns that say when a fact ends."""
         if lasts is None:
             return {"end_moment": None, "end_wall": None}
         return {"end_moment": self.moment.boot + lasts, "end_wall": self.moment.wall + lasts}
 
 
-class _Turn:
+class Turn:
     """What is done to the facts in one transaction."""
 
-    def __init__(self, connection: sqlite3.Connection, now: _Now) -> None:
+    def __init__(self, connection: sqlite3.Connection, now: Now) -> None:
         self._connection = connection
         self._now = now
 
     def write(self, write: Write) -> Written:
-        found = self._find(write.space, write.key)
+        """Write a fact."""
+        found = self.find(write.space, write.key)
         version = ABSENT if found is None else found.version
         if write.expected is not None and write.expected != version:
             return Written(False, found)
@@ -193,24 +194,28 @@ class _Turn:
         )
 
     def add(self, addition: Addition) -> None:
-        found = self._find(addition.space, addition.key)
+        """Add to the numbers of a fact."""
+        found = self.find(addition.space, addition.key)
         amounts = dict(found.amounts) if found is not None else {}
         for name, amount in addition.amounts.items():
             amounts[name] = amounts.get(name, 0) + amount
         self._put(addition.space, addition.key, None, json.dumps(amounts), addition.lasts)
 
     def remove(self, removal: Removal) -> bool:
-        found = self._find(removal.space, removal.key)
+        """Remove a fact."""
+        found = self.find(removal.space, removal.key)
         if found is None or removal.expected not in (None, found.version):
             return False
         self._connection.execute(_REMOVE, (found.version,))
         return True
 
     def sweep(self) -> None:
+        """Clear away what has ended."""
         self._connection.execute(_SWEEP, self._now.names)
         self._connection.execute(_SWEEP_OTHERS, self._now.names)
 
-    def _find(self, space: str, key: str) -> Fact | None:
+    def find(self, space: str, key: str) -> Fact | None:
+        """Return a fact that has not ended."""
         asked = {**self._now.names, "space": space, "key": key}
         row = self._connection.execute(_FIND, asked).fetchone()
         return None if row is None else self._now.fact(row)

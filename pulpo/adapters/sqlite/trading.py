@@ -136,6 +136,7 @@ class Trader:
             settlements,
             owner=owner,
             now=now,
+            clock=self._database.clock,
             max_body=self._max_body,
             full=self._room.refusal(follow) if follow else None,
         )

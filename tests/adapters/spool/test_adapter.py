@@ -7,6 +7,7 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -115,6 +116,37 @@ def test_a_new_process_publishes_while_the_server_was_never_there(
     with pulpo.Pulpo(f"{server.url}?spool={folder}") as another:
         second = another.publish(message())
         assert sorted(queued(another)) == sorted([first.id, second.id])
+    assert spooled(folder).jobs == 0
+
+
+def test_a_unique_job_that_was_kept_is_there_once_when_the_server_is_back(
+    server: Beanstalkd, folder: Path, tmp_path: Path
+) -> None:
+    unique = pulpo.Unique(by="user_id")
+    wanted = message().with_body({"user_id": 7})
+    with pulpo.Pulpo(f"{server.url}?spool={folder}&side=sqlite:///{tmp_path}/side.db") as app:
+        first = app.publish(replace(wanted, unique=unique))
+        server.kill()
+        again = app.publish(Message(type="t", body={"user_id": 7}, unique=unique))
+        other = app.publish(Message(type="t", body={"user_id": 8}, unique=unique, id="mine"))
+        assert (again.existing, other.id) == (False, "mine")  # who knows?
+        replacing = pulpo.Unique(by="user_id", on_conflict="replace")
+        with pytest.raises(QueueUnavailableError):
+            app.publish(Message(type="t", body={"user_id": 7}, unique=replacing))
+        server.start()
+
+        later = publish_until_empty(app, folder)
+
+        assert sorted(queued(app)) == sorted([first.id, other.id, *later])
+
+
+def test_no_job_is_kept_that_the_queue_would_never_take(server: Beanstalkd, folder: Path) -> None:
+    server.kill()
+    with (
+        pulpo.Pulpo(f"{server.url}?spool={folder}") as app,
+        pytest.raises(UnsupportedError, match=r"\?side="),
+    ):
+        app.publish(message(id="order-17"))
     assert spooled(folder).jobs == 0
 
 

@@ -8,6 +8,7 @@ import pytest
 from pulpo.adapters.spool.record import Kept, pack, unpack
 from pulpo.clock import ManualClock
 from pulpo.errors import DecodeError
+from pulpo.job import Guard
 from tests.adapters.spool.jobs import job
 
 FULL = job(
@@ -30,6 +31,16 @@ def left(kept: Kept, clock: ManualClock) -> float:
 
 def test_every_field_comes_back(clock: ManualClock) -> None:
     before = Kept.now(FULL, clock, clock.boot())
+
+    assert unpack(pack(before)) == before
+
+
+def test_the_keys_of_a_job_come_back(clock: ManualClock) -> None:
+    guards = (
+        Guard("id:7", 86_400.0),
+        Guard("mail:1"),
+    )
+    before = kept(clock, guards=guards)
 
     assert unpack(pack(before)) == before
 
