@@ -5,18 +5,18 @@ Values only. A body is opaque bytes here: no engine decodes one to run it, and n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from sys import intern
-from typing import Literal, TypeAlias
+from typing import TypeAlias
 
 from pulpo.duration import seconds
 from pulpo.errors import UsageError, WrongTypeError
+from pulpo.guard import Existing, Guard, Instead, Until, check_guards, kept_guard
 from pulpo.identity import (
     MAX_PRIORITY,
     check_id,
-    check_key,
     check_priority,
     check_queue,
     is_id,
@@ -52,10 +52,6 @@ __all__ = [
 ]
 
 JobId: TypeAlias = str
-Until: TypeAlias = Literal["done", "started"] | float
-Instead: TypeAlias = "Callable[[ListedJob], NewJob]"
-
-_LONGEST_HOLD = 2.0**32  # as long as a fact can last
 
 
 class JobState(Enum):
@@ -79,33 +75,6 @@ class Verb(Enum):
     RELEASE = "release"
     REPLACE = "replace"
     BURY = "bury"
-
-
-@dataclass(frozen=True, slots=True)
-class Guard:
-    """A key that one job holds, so that `put` accepts no other job with it meanwhile.
-
-    It is held `until` the job is done (deleted or buried: buried jobs must not swallow all that
-    come after them), until its first run has started, or for so many seconds from its acceptance,
-    whatever becomes of it. A job that comes while its key is held is not accepted; with `instead`
-    a holder that still waits becomes, in the same transaction, the job that `instead` makes of
-    it: under its own id, in whatever queue that says. One that is being run stays as it is.
-    """
-
-    key: str
-    until: Until = "done"
-    instead: Instead | None = field(default=None, repr=False, compare=False)
-
-
-@dataclass(frozen=True, slots=True)
-class Existing:
-    """The answer of `put` for a job that was not accepted: who holds its key.
-
-    `id` is the holder's, `queue` where it waits, or was put where it waits no more.
-    """
-
-    id: JobId
-    queue: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -168,28 +137,6 @@ def check_new_job(job: NewJob) -> None:
         raise WrongTypeError(f"body must be bytes: {type(job.body).__name__}")
     if job.guards:
         check_guards(job.guards)
-
-
-def check_guards(guards: Sequence[Guard]) -> None:
-    """Raise `UsageError` for guards that no engine can keep.
-
-    One of them, at most, is held until the job is done or started; any number for a time.
-    """
-    for guard in guards:
-        check_key(guard.key)
-        if guard.until in ("done", "started"):
-            continue
-        if type(guard.until) is not float or not 0 < guard.until < _LONGEST_HOLD:
-            raise UsageError(f"a guard is held until done, started, or for seconds: {guard!r}")
-    if len({guard.key for guard in guards}) < len(guards):
-        raise UsageError(f"the guards of a job need keys of their own: {guards!r}")
-    if sum(isinstance(guard.until, str) for guard in guards) > 1:
-        raise UsageError(f"one guard of a job is held until it is done or started: {guards!r}")
-
-
-def kept_guard(guards: Sequence[Guard]) -> Guard | None:
-    """Return the one of them that is held until the job is done or started."""
-    return next((guard for guard in guards if isinstance(guard.until, str)), None)
 
 
 def check_new_jobs(jobs: Iterable[NewJob]) -> None:
