@@ -252,9 +252,13 @@ class Link:
                 stop = following + self._size(line)
                 if len(buffer) < stop + 2:
                     break
-                if buffer[stop : stop + 2] not in _ENDS:
-                    raise ProtocolError(f"data of another size than announced: {line!r}")
                 data, following = buffer[following:stop], stop + 2
+                if buffer[stop:following] not in _ENDS:
+                    if awaited[0].kind is not Kind.PEEK:
+                        raise ProtocolError(f"data of another size than announced: {line!r}")
+                    # The server shows a job as soon as its put has begun, and with it whatever is
+                    # in its memory where the rest of the body will be. Not there yet, then.
+                    line, data = b"NOT_FOUND", None
             replies.append(_reply((awaited.popleft(), line, data)))
             start = following
         self._buffer = buffer[start:]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import cast
@@ -18,6 +19,7 @@ from pulpo.identity import new_id
 from pulpo.job import Act, Change, JobState, NewJob
 from pulpo.queue_url import QueueURL
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.processes import until
 
 
 @pytest.fixture
@@ -187,3 +189,23 @@ def test_a_walk_that_has_seen_less_than_the_server_counts_says_so(
 
     assert first.unseen == 600 - len(first.jobs)
     assert last.unseen == 100
+
+
+def test_a_job_whose_put_has_only_begun_is_not_there_yet(
+    server: Beanstalkd, admin: BeanstalkdAdmin, client: greenstalk.Client[bytes]
+) -> None:
+    whole = job()
+    put(client, whole)
+    body = b"x" * 400  # what the server's memory holds behind the half of it, nobody knows
+    with socket.create_connection(("127.0.0.1", server.port)) as producer:
+        for _ in range(20):  # memory that was used before
+            client.delete(client.put(b"y" * 403))
+        producer.sendall(b"put 1 0 60 400\r\n" + body[:200])
+        until(lambda: int(client.stats()["cmd-put"]) >= 22, "half a put")
+
+        assert admin.peek([whole.id]) != [None]
+        assert admin.peek([new_id()]) == [None]
+
+        producer.sendall(body[200:] + b"\r\n")
+        assert producer.recv(100).startswith(b"INSERTED ")
+    assert len(admin.list("default")) == 1

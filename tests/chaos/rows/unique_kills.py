@@ -27,6 +27,8 @@ MODULE = "tests.lab.unique"
 # Long enough that many a call meets a job which waits or runs.
 SECONDS = 0.01
 WORKERS = ("--processes", "2", "--threads", "4", "--grace", "2s")
+# A job that is done is there until the queue was told so; so long that may take, in seconds.
+TO_SETTLE = 1.0
 PATIENCE = 7_200.0
 
 
@@ -80,8 +82,6 @@ class _Story:
         codes = [worker.ready().stop(timeout=60) for worker in self._workers]
         self._trial.must(not any(codes), f"workers ended with {codes}")
         self._trial.must(not self._place.stats()["buried"], "nothing is buried")
-        self._ask_for_each_key()
-        leaves_nothing(self._trial, self._place)
         lives: dict[int, _Lives] = defaultdict(_Lives)
         ledger = self._place.ledger
         for entry in ledger.read("accepted"):
@@ -91,6 +91,8 @@ class _Story:
         for entry in ledger.read("done"):
             lives[entry.facts["key"]].done[entry.id] = entry.at
         self._note_duplicates(lives)
+        self._ask_for_each_key()
+        leaves_nothing(self._trial, self._place)
         return lives
 
     def _note_duplicates(self, lives: dict[int, _Lives]) -> None:
@@ -181,7 +183,7 @@ def _judge_calls(trial: Trial, key: int, lives: _Lives) -> None:
     lost = [c.id for c in lives.calls if c.id not in lives.done and c.id not in lives.stands_for]
     trial.must(not lost, f"a job of key {key} was accepted and lost: {lost[:2]}")
     last = max((call.facts["since"] for call in lives.calls), default=0.0)
-    late = max(lives.done.values(), default=0.0)
+    late = max(lives.done.values(), default=0.0) + TO_SETTLE
     trial.must(late >= last, f"a call of key {key} was in vain: told at {last}, done at {late}")
     new = sorted((call for call in lives.calls if not call.facts["existing"]), key=lambda c: c.at)
     for first, second in pairwise(new):
