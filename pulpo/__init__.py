@@ -47,6 +47,7 @@ if TYPE_CHECKING:
     from pulpo.function import JobFunction
     from pulpo.handlers import Handler
     from pulpo.identity import HIGH, LOW, NORMAL
+    from pulpo.limit import Limit
     from pulpo.message import Message
     from pulpo.outcome import Bury, Cancel, Outcome, Retry, Snooze, Success
     from pulpo.publishing import JobRef
@@ -86,6 +87,7 @@ __all__ = [
     "JobRef",
     "JobTimeoutError",
     "JobTooBigError",
+    "Limit",
     "LoadError",
     "Message",
     "NotAcceptedError",
@@ -152,6 +154,7 @@ _HOMES = {
     "HIGH": "identity",
     "LOW": "identity",
     "NORMAL": "identity",
+    "Limit": "limit",
     "Message": "message",
     "Bury": "outcome",
     "Cancel": "outcome",

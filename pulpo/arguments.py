@@ -10,11 +10,13 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 
-from pulpo.errors import WrongTypeError
+from pulpo.errors import UsageError, WrongTypeError
+from pulpo.spelling import closest
 
 __all__ = ["Arguments"]
 
 _NAMED = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+_SINGLE = (*_NAMED, inspect.Parameter.POSITIONAL_ONLY)
 
 
 class Arguments:
@@ -100,6 +102,16 @@ class Arguments:
         if self._paired or args or not self._fits(kwargs):
             self._check(args, kwargs)
         return args, kwargs
+
+    def check_names(self, names: Sequence[str], what: str) -> None:
+        """Raise `UsageError` for a name that no parameter has; `what` is how the error calls it."""
+        parameters = self._signature.parameters
+        known = [name for name, found in parameters.items() if found.kind in _SINGLE]
+        for name in names:
+            if name not in known and not self._takes_any:
+                close = closest(name, known)
+                hint = f"did you mean {close!r}?" if close else f"it has: {', '.join(known)}"
+                raise UsageError(f"{what} names {name!r}, no parameter of {self._name()}; {hint}")
 
     def _fits(self, named: Mapping[str, object]) -> bool:
         known = self._takes_any or self._names.issuperset(named)

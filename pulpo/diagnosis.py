@@ -39,6 +39,7 @@ def diagnosed(
         workers=told.workers,
         knows_all_workers=told.is_whole,
         rate=told.rate,
+        limit=told.waits_for.get(found.id),
     )
     return explain(found.id, facts)
 
@@ -55,4 +56,6 @@ def _job_facts(found: ListedJob, shown: ShownJob, rival: JobId | None) -> JobFac
         error=as_line(shown.error) if shown.error else None,
         problem=shown.problem,
         duplicate_of=rival,
+        limited=shown.limited,
+        turn=shown.turn,
     )

@@ -20,14 +20,13 @@ from pulpo.adapter import QueueAdapter
 from pulpo.clock import Clock
 from pulpo.duration import Duration, seconds
 from pulpo.errors import UnsupportedError, WrongTypeError
-from pulpo.identity import check_queue
 from pulpo.options import check_known
 from pulpo.worker.attendants import attend, dismiss
 from pulpo.worker.chores import LAST_CHORES, Chores
-from pulpo.worker.guards import refused_guards
 from pulpo.worker.journal import Journal
 from pulpo.worker.loop import Worker
-from pulpo.worker.settings import WorkerParts, WorkerSettings
+from pulpo.worker.rules import refused_types
+from pulpo.worker.settings import WorkerParts, WorkerSettings, queue_with_slots, told_queues
 from pulpo.worker.tally import Reader, Tally
 
 if TYPE_CHECKING:
@@ -40,7 +39,10 @@ _LISTENING = 2.0
 
 
 class WorkerLimits(TypedDict, total=False):
-    """What an embedded worker may be told; see `pulpo.worker.settings.WorkerSettings`."""
+    """What an embedded worker may be told; see `pulpo.worker.settings.WorkerSettings`.
+
+    One of `queues` may say how many of its jobs run at once, like `"mail:2"`.
+    """
 
     queues: Sequence[str]
     threads: int
@@ -80,7 +82,7 @@ class EmbeddedWorker:
         """Check the limits and make a worker; an error names the one that is wrong."""
         check_known(limits, tuple(WorkerLimits.__annotations__))
         settings = WorkerSettings(
-            queues=_names(limits.get("queues", ())),
+            **told_queues(_names(limits.get("queues", ()))),
             threads=limits.get("threads", 8),
             async_slots=limits.get("async_slots", 100),
             grace=seconds(limits.get("grace", 25.0), "grace"),
@@ -88,8 +90,8 @@ class EmbeddedWorker:
             side=limits.get("side", True),
             burst=burst,
         )
-        for _, why in refused_guards(parts.engine, parts.registry):
-            raise UnsupportedError(why)
+        for refused in refused_types(parts.engine, parts.registry):
+            raise UnsupportedError(refused.why)
         return cls(parts, settings, clock)
 
     def run(self) -> bool:
@@ -189,8 +191,8 @@ class EmbeddedWorker:
         self.stop()
 
 
-def _names(queues: object) -> tuple[str, ...]:
+def _names(queues: object) -> list[tuple[str, int | None]]:
     # A text is a sequence as well, of one-letter queues that nobody means.
     if isinstance(queues, str | bytes) or not isinstance(queues, Iterable):
         raise WrongTypeError(f"queues must be a list of names, like ['mail']: {queues!r}")
-    return tuple(check_queue(queue) for queue in queues)
+    return [queue_with_slots(queue) for queue in queues]

@@ -96,9 +96,9 @@ class Envelope:
         return self.headers.get("early", 0)  # type: ignore[return-value]
 
     @property
-    def limited(self) -> int:
-        """How often the job was put back because it was not to start yet."""
-        return self.headers.get("limited", 0)  # type: ignore[return-value]
+    def limited(self) -> float | None:
+        """The second since the epoch since when the job is put back: it is not to start yet."""
+        return self.headers.get("limited")  # type: ignore[return-value]
 
     @property
     def turn(self) -> float | None:
@@ -199,7 +199,7 @@ _CONTROL: dict[str, Callable[[object], bool]] = {
     "depth": _is_count,
     "due": _is_moment,
     "early": _is_count,
-    "limited": _is_count,
+    "limited": _is_moment,
     "turn": _is_moment,
 }
 

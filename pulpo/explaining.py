@@ -13,7 +13,20 @@ from enum import Enum
 from pulpo.duration import as_text
 from pulpo.job import JobId, JobState, QueueStats
 
-__all__ = ["Code", "Explanation", "Facts", "JobFacts", "LiveWorker", "Reason", "Slot", "explain"]
+__all__ = [
+    "Code",
+    "Explanation",
+    "Facts",
+    "FullLimit",
+    "JobFacts",
+    "LiveWorker",
+    "Reason",
+    "Slot",
+    "explain",
+]
+
+# Of those who have a slot, so many are named.
+_MOST_HOLDERS = 10
 
 
 class Code(Enum):
@@ -22,6 +35,7 @@ class Code(Enum):
     RUNNING = "running"
     DELAYED = "delayed"
     RETRYING = "retrying"
+    LIMITED = "limited"
     PAUSED = "paused"
     BEHIND = "behind"
     NO_WORKER = "no_worker"
@@ -39,6 +53,8 @@ class JobFacts:
     `type` is None where its bytes are no job. `due` is seconds until a delayed one is ready,
     `expires` a second since the epoch. `error` is its last failure in one line, `problem` why no
     worker would run it as it is. `duplicate_of` is another job that holds the key of this one.
+    `limited` is since when it is put back because it was not to start yet, `turn` the second since
+    the epoch that a rate has given it.
     """
 
     id: JobId
@@ -51,6 +67,8 @@ class JobFacts:
     error: str | None = None
     problem: str | None = None
     duplicate_of: JobId | None = None
+    limited: float | None = None
+    turn: float | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,13 +99,23 @@ class LiveWorker:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FullLimit:
+    """A limit that a job waits for: how many slots it has, and which job has each, and where."""
+
+    shown: str
+    slots: int
+    holders: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Facts:
     """What is known at one moment, `now` in seconds since the epoch.
 
     `job` is None where nobody has it. `ahead` is how many ready jobs of its queue go first: at
     least, at most. `workers` is None where it is not known who lives, which is not the same as
     nobody; without `knows_all_workers` there may be others, on other hosts. `rate`
-    is how many jobs of the queue are done a second, over the last minutes.
+    is how many jobs of the queue are done a second, over the last minutes. `limit` is what it waits
+    for, where that is known.
     """
 
     now: float
@@ -97,6 +125,7 @@ class Facts:
     workers: Sequence[LiveWorker] | None = None
     knows_all_workers: bool = True
     rate: float | None = None
+    limit: FullLimit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,7 +213,9 @@ def _of_delayed(job: JobFacts, facts: Facts) -> Iterator[Reason]:
     when = f"in {_length(job.due)}, at {_moment(facts.now + job.due)}"
     now = f"`pulpo jobs kick {job.id}` makes it ready now"
     aside = f"; {job.problem}" if job.problem else ""
-    if job.failures:
+    if job.limited is not None:
+        yield _limited(job, facts, when)
+    elif job.failures:
         told = job.error or job.problem or "without a word"
         yield Reason(
             Code.RETRYING,
@@ -197,6 +228,32 @@ def _of_delayed(job: JobFacts, facts: Facts) -> Iterator[Reason]:
             hint = "start a worker whose code fits it: `pulpo check MODULE --live` tells which does"
         yield Reason(Code.DELAYED, f"it is not to run before its time: {when}{aside}", hint)
     yield from _hindrances(job, facts)
+
+
+def _limited(job: JobFacts, facts: Facts, when: str) -> Reason:
+    """Return why a job was put back that was not to start yet."""
+    now, limit = f"`pulpo jobs kick {job.id}` makes it ready now", facts.limit
+    if job.turn is not None and job.turn - facts.now > job.due / 2:
+        return Reason(
+            Code.LIMITED,
+            f"it has its turn at the rate of its limit {when}",
+            f"a higher `rate` lets more start; {now}, before its turn",
+        )
+    wakes = f"whoever frees one wakes it; should nobody, it comes again {when}"
+    if limit is None or len(limit.holders) < limit.slots:
+        which = "its type" if limit is None else limit.shown
+        return Reason(
+            Code.LIMITED,
+            f"it waits for a slot of {which}, or for a worker that can ask for one",
+            f"{wakes}; {now}",
+        )
+    held = len(limit.holders)
+    by = ", ".join(limit.holders[:_MOST_HOLDERS]) + ", and others" * (held > _MOST_HOLDERS)
+    return Reason(
+        Code.LIMITED,
+        f"it waits for a slot of {limit.shown}: {held} of {limit.slots} are taken, by {by}",
+        f"{wakes}; a higher `concurrency` gives it more slots",
+    )
 
 
 def _of_ready(job: JobFacts, facts: Facts) -> Iterator[Reason]:

@@ -274,9 +274,12 @@ def make_job_function(
         bind=bind,
         is_async=inspect.iscoroutinefunction(plain),
         source=place,
+        named=arguments.named,
     )
     if job_type.unique is not None:
         job_type = replace(job_type, unique=_bound(job_type.unique, arguments) or None)
+    if job_type.limit is not None:
+        arguments.check_names(job_type.limit.parameters, "limit: per")
     return JobFunction(plain, publisher, job_type, arguments, _template(job_type))
 
 

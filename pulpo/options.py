@@ -6,17 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TypedDict
+from typing import TYPE_CHECKING, TypedDict
 
 from pulpo.duration import Duration, seconds
 from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
 from pulpo.errors import UnknownOptionError, UsageError, WrongTypeError
 from pulpo.identity import NORMAL, check_priority, check_queue, check_type
 from pulpo.message import check_ttr
-from pulpo.registry import Bind, JobType
+from pulpo.registry import Bind, JobType, Named, named_body
 from pulpo.retry import Backoff, RetryPolicy
 from pulpo.spelling import closest
 from pulpo.unique import Unique, check_unique
+
+if TYPE_CHECKING:
+    from pulpo.limit import Limit
 
 __all__ = ["JobOptions", "check_known", "make_job_type"]
 
@@ -29,6 +32,7 @@ class JobOptions(TypedDict, total=False):
     first, `backoff` the seconds between them, `transient` and `fatal` say which errors are worth
     another run. `timeout` ends one run, `ttr` is the lease, `expires` how long a job is worth
     running. `unique` keeps a second job out while there is one, True = one with the same values.
+    `limit` is a `pulpo.Limit` over all workers, `slots` how many run at once in one process.
     """
 
     type: str
@@ -43,6 +47,8 @@ class JobOptions(TypedDict, total=False):
     ttr: Duration
     expires: Duration | None
     unique: Unique | bool
+    limit: Limit | Mapping[str, object]
+    slots: int
 
 
 KNOWN = tuple(JobOptions.__annotations__)
@@ -64,10 +70,12 @@ def make_job_type(
     bind: Bind,
     is_async: bool,
     source: str,
+    named: Named = named_body,
 ) -> JobType:
     """Check every option and return the job type; an error names the option and its range.
 
-    `type` is the name where the options give none, `source` says where the handler's code is.
+    `type` is the name where the options give none, `source` says where the handler's code is,
+    `named` what the values in a body are called.
     """
     check_known(options)
     retry = {
@@ -90,7 +98,27 @@ def make_job_type(
         ttr=check_ttr(options.get("ttr", DEFAULT_TTR)),
         expires=None if expires is None else seconds(expires, "expires"),
         unique=check_unique(options.get("unique", False)) or None,
+        **_limits(options),
+        named=named,
     )
+
+
+class _Limits(TypedDict, total=False):
+    limit: Limit
+    slots: int
+
+
+def _limits(options: JobOptions) -> _Limits:
+    if "limit" not in options and "slots" not in options:
+        return {}
+    from pulpo.limit import as_limit, check_slots  # noqa: PLC0415  # most types have none
+
+    found: _Limits = {}
+    if options.get("limit") is not None:
+        found["limit"] = as_limit(options["limit"])
+    if options.get("slots") is not None:
+        found["slots"] = check_slots(options["slots"], "slots")
+    return found
 
 
 def _aliases(value: object) -> tuple[str, ...]:

@@ -8,17 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias
 
 from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR, Envelope
-from pulpo.errors import DuplicateJobTypeError, UnknownJobTypeError
+from pulpo.errors import DuplicateJobTypeError, UnknownJobTypeError, UsageError
 from pulpo.identity import NORMAL
 from pulpo.message import Message
 from pulpo.retry import RetryPolicy
 from pulpo.spelling import closest
 from pulpo.unique import Unique
 
-__all__ = ["Bind", "Bindable", "JobType", "Registry"]
+if TYPE_CHECKING:
+    from pulpo.limit import Limit
+
+__all__ = ["Bind", "Bindable", "JobType", "Named", "Registry", "named_body"]
 
 
 _RULES = frozenset({"backoff", "retries", "timeout"})
@@ -38,6 +41,12 @@ class Bindable(Protocol):
 
 
 Bind: TypeAlias = Callable[[Bindable], Callable[[], object]]
+Named: TypeAlias = Callable[[object], Mapping[str, object]]
+
+
+def named_body(body: object) -> Mapping[str, object]:
+    """Return the values in a body by their names, where it is a map."""
+    return body if isinstance(body, dict) else {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,7 +55,9 @@ class JobType:
 
     `bind` takes a run and returns the call that does the work; it raises `WrongTypeError` where
     the body does not fit the handler's signature. The call returns a coroutine where `is_async`.
-    `source` says where the code is. `timeout`, `ttr` and `expires` are seconds.
+    `source` says where the code is. `timeout`, `ttr` and `expires` are seconds. `limit` holds over
+    all workers, `slots` is how many run at once in one process; `named` returns the values in a
+    body by their names, by which a limit may go.
     """
 
     type: str
@@ -61,6 +72,9 @@ class JobType:
     ttr: float = DEFAULT_TTR
     expires: float | None = None
     unique: Unique | None = None
+    limit: Limit | None = None
+    slots: int | None = None
+    named: Named = named_body
 
     def for_job(self, headers: Mapping[str, object]) -> JobType:
         """Return this type by the rules that one job carries in its headers, if it does."""
@@ -97,6 +111,8 @@ class Registry:
                 raise DuplicateJobTypeError(
                     f"job type {name!r} is taken by {other.source}; {job_type.source} needs another"
                 )
+        if job_type.limit is not None and job_type.limit.name is not None:
+            self._check_shared(job_type, job_type.limit)
         before = self._types.get(job_type.type)
         for name in before.aliases if before else ():
             del self._names[name]
@@ -110,6 +126,16 @@ class Registry:
         del self._types[job_type.type]
         for name in (job_type.type, *job_type.aliases):
             del self._names[name]
+
+    def _check_shared(self, job_type: JobType, limit: Limit) -> None:
+        for other in self._types.values():
+            if other.limit is None or other.type == job_type.type:
+                continue
+            if other.limit.name == limit.name and other.limit != limit:
+                raise UsageError(
+                    f"limit {limit.name!r} is {other.limit!r} for {other.type!r} and {limit!r} for "
+                    f"{job_type.type!r}; types that share a limit say the same"
+                )
 
     def __getitem__(self, name: str) -> JobType:
         found = self._names.get(name)

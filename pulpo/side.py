@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Any, Protocol, runtime_checkable
 
-from pulpo.errors import UsageError, WrongTypeError
+from pulpo.errors import UnsupportedError, UsageError, WrongTypeError
 
 __all__ = [
     "ABSENT",
@@ -31,6 +31,7 @@ __all__ = [
     "check_removals",
     "check_space",
     "check_writes",
+    "guarding_side",
     "side_of",
 ]
 
@@ -124,6 +125,14 @@ class SideStore(Protocol):
         """
         ...
 
+    @property
+    def guards(self) -> bool:
+        """Whether guarding facts may be kept here: all who are to see them use this store.
+
+        False for a place that each host has for itself. Opens nothing.
+        """
+        ...
+
     def write(self, writes: Sequence[Write]) -> Sequence[Written]:
         """Write facts, one after the other; for each, in order, what became of it."""
         ...
@@ -166,6 +175,20 @@ class KeepsSide(Protocol):
 def side_of(engine: object) -> SideStore | None:
     """Open the side store of an engine for one thread; None for an engine without one."""
     return engine.side() if isinstance(engine, KeepsSide) else None
+
+
+def guarding_side(engine: object, what: str) -> SideStore:
+    """Open the store in which guarding facts are kept; `what` is what needs them, for the error.
+
+    Raises `UnsupportedError` for an engine whose workers share no store. Connects to nothing.
+    """
+    store = side_of(engine)
+    if store is None or not store.guards:
+        raise UnsupportedError(
+            f"{what} needs a place beside the queue that all workers share; name a file for it in "
+            "the queue's URL, like beanstalkd://127.0.0.1:11300?side=sqlite:////var/lib/shop/side.db"
+        )
+    return store
 
 
 # What every store checks before it does anything

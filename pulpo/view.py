@@ -35,7 +35,9 @@ class ShownJob:
     failure before it. `accepted` is the second since the epoch at which the job was published, by
     its id; `age` the seconds that the engine knows it for; `expires` a second since the epoch.
     None where nobody knows. `guards` are the keys that it holds, each with until when: until it is
-    "done", has "started", or for so many seconds from its acceptance.
+    "done", has "started", or for so many seconds from its acceptance. `limited` is since which
+    second of the epoch it is put back because it was not to start yet, `turn` the one that a rate
+    has given it.
     """
 
     id: str
@@ -54,6 +56,8 @@ class ShownJob:
     age: float | None = None
     expires: float | None = None
     guards: tuple[tuple[str, Until], ...] = ()
+    limited: float | None = None
+    turn: float | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return the job as values that JSON has."""
@@ -119,6 +123,8 @@ def _decoded(job: ListedJob, envelope: Envelope, story: Envelope, problem: str |
         type=None if envelope.type == UNDECODABLE else envelope.type,
         priority=job.priority,
         attempt=1 + envelope.failures,
+        limited=envelope.limited,
+        turn=envelope.turn,
         body=envelope.body,
         headers=envelope.user_headers(),
         error=errors[-1] if errors else None,

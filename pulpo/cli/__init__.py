@@ -30,6 +30,11 @@ _VERBS = {
     "stats": ("pulpo.cli.stats", "stats", "Count the jobs of each queue."),
     "top": ("pulpo.cli.top", "top", "Watch queues, workers and types."),
     "workers": ("pulpo.cli.workers", "workers", "List who works, and on what."),
+    "limits": (
+        "pulpo.cli.limits",
+        "limits",
+        "List which limits hold jobs back, and who has slots.",
+    ),
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick, delete, move, bury and edit jobs."),
     "explain": ("pulpo.cli.explain", "explain", "Say why a job is not running."),
     "replay": ("pulpo.cli.replay", "replay_job", "Run one job here, without the queue."),

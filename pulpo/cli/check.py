@@ -16,7 +16,7 @@ from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.clock import SystemClock
 from pulpo.fitting import Failing, Survey, survey
 from pulpo.inspecting import Fault, InspectedApp
-from pulpo.worker.guards import refused_guards
+from pulpo.worker.rules import refused_types
 
 __all__ = ["check"]
 
@@ -83,9 +83,10 @@ def _inspected(target: Target, modules: tuple[str, ...]) -> InspectedApp:
     if target.url is not None:
         # As in a worker: a module may have called configure() meanwhile.
         app.configure(url=target.url)
-    for job_type, why in refused_guards(app.engine, app.registry):
-        module = job_type.source.rpartition(".")[0]
-        app.faults.append(Fault(module=module, type=job_type.type, option="unique", error=why))
+    for refused in refused_types(app.engine, app.registry):
+        module = refused.job_type.source.rpartition(".")[0]
+        type, option, why = refused.job_type.type, refused.option, refused.why
+        app.faults.append(Fault(module=module, type=type, option=option, error=why))
     if not len(app.registry) and not app.faults:
         named = ", ".join(modules) or "the settings file"
         error = "nothing is declared with @pulpo.job or register"

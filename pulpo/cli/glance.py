@@ -9,10 +9,12 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from heapq import nlargest
 
+from pulpo.cli.limits import limit_as_json, limit_table
 from pulpo.cli.output import for_people
 from pulpo.duration import as_text
 from pulpo.job import QueueStats
 from pulpo.telling import MinuteCount, RunningJob, SeenWorker, merged, quantile
+from pulpo.telling.limits import SeenLimit
 
 __all__ = ["LOOKED_BACK", "Glance", "as_json", "lines", "rate_between"]
 
@@ -36,6 +38,7 @@ class Glance:
     queues: Sequence[QueueStats]
     workers: Sequence[SeenWorker] | None
     minutes: Sequence[MinuteCount] | None
+    limits: Sequence[SeenLimit] = ()
 
 
 def rate_between(last: Glance, glance: Glance) -> float | None:
@@ -62,6 +65,9 @@ def lines(glance: Glance, *, rate: float | None = None) -> Iterator[str]:
         yield for_people(
             ("type", "id", "for", "attempt", ""), [_running_row(job) for job in jobs], right="  rr"
         )
+    if full := nlargest(_MOST, glance.limits, key=lambda limit: (limit.waiting, limit.used_for)):
+        yield "\nlimits"
+        yield limit_table(full)
     types = merged(glance.minutes, by=("type", "outcome"))
     if slow := _slowest(types):
         yield "\nslowest types, 10 min"
@@ -83,6 +89,7 @@ def as_json(glance: Glance) -> dict[str, object]:
         },
         "workers": None if glance.workers is None else [asdict(each) for each in glance.workers],
         "types": _types_as_json(glance.minutes),
+        "limits": [limit_as_json(limit) for limit in glance.limits],
     }
 
 

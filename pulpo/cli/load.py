@@ -20,7 +20,7 @@ from pulpo.configuration import find_settings
 from pulpo.errors import LoadError, UsageError
 from pulpo.loading import check_module_name, import_modules, make_folder_importable
 from pulpo.queue_url import mask
-from pulpo.worker.guards import refused_guards
+from pulpo.worker.rules import refused_types
 from pulpo.worker.settings import WorkerParts
 
 __all__ = ["check_modules", "load_parts"]
@@ -71,5 +71,5 @@ def _check(app: Pulpo, modules: Sequence[str]) -> None:
     refusal = memory_refusal(app.shown_url)
     if refusal is not None:
         raise LoadError(refusal, exit_code=REFUSED)
-    for _, why in refused_guards(app.engine, app.registry):
-        raise LoadError(why, exit_code=REFUSED)
+    for refused in refused_types(app.engine, app.registry):
+        raise LoadError(refused.why, exit_code=REFUSED)

@@ -20,6 +20,7 @@ from pulpo.envelope import DEFAULT_QUEUE
 from pulpo.queue_url import mask
 from pulpo.side import SideStore, side_of
 from pulpo.telling import read_minutes, read_workers
+from pulpo.telling.limits import read_limits
 
 __all__ = ["top"]
 
@@ -70,6 +71,7 @@ def _look(shown_url: str, admin: QueueAdmin, side: SideStore | None) -> Glance:
         queues=[admin.stats(name) for name in names],
         workers=None if side is None else read_workers(side),
         minutes=None if side is None else read_minutes(side, since=now - LOOKED_BACK),
+        limits=() if side is None else read_limits(side),
     )
 
 

@@ -16,13 +16,13 @@ from pulpo.adapters import open_engine
 from pulpo.cli.door import check_shared, shared_url
 from pulpo.cli.errors import FAILED, CommandError
 from pulpo.cli.load import check_modules, load_parts
-from pulpo.cli.parameters import ADDRESS, DURATION, QUEUE, SIZE
+from pulpo.cli.parameters import ADDRESS, DURATION, SIZE, checked
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.errors import QueueError
 from pulpo.side import side_of
 from pulpo.system import open_standard_streams
 from pulpo.worker.http_server import listen
-from pulpo.worker.settings import WorkerSettings
+from pulpo.worker.settings import WorkerSettings, queue_with_slots, told_queues
 from pulpo.worker.supervisor import supervise
 
 __all__ = ["WORKER_URL", "worker"]
@@ -54,10 +54,10 @@ def _share(url: str, *, side: bool) -> None:
     "-q",
     "--queue",
     "queues",
-    type=QUEUE,
+    type=checked(queue_with_slots),
     multiple=True,
-    metavar="NAME",
-    help="Serve only this queue; may be given several times.",
+    metavar="NAME[:N]",
+    help="Serve only this queue, with N jobs at once in a process; may be given several times.",
 )
 @click.option(
     "--processes", type=click.IntRange(1, 1024), metavar="N", help="[default: one for each core]"
@@ -123,7 +123,7 @@ def worker(
     target: Target,
     *,
     modules: tuple[str, ...],
-    queues: tuple[str, ...],
+    queues: tuple[tuple[str, int | None], ...],
     processes: int | None,
     threads: int,
     async_slots: int,
@@ -149,7 +149,7 @@ def worker(
     check_modules(modules)
     url = shared_url(target)
     settings = WorkerSettings(
-        queues=tuple(dict.fromkeys(queues)),
+        **told_queues(queues),
         threads=threads,
         async_slots=async_slots,
         burst=burst,

@@ -27,6 +27,7 @@ from pulpo.redaction import Redaction
 from pulpo.registry import Registry
 from pulpo.rivals import rival_of
 from pulpo.telling import AskedStacks
+from pulpo.telling.limits import SeenLimit
 from pulpo.view import ShownJob, show
 from pulpo.worker.story import as_line
 
@@ -143,6 +144,7 @@ class TypesPage:
     all: bool
     looked: int
     knows_code: bool
+    limits: Sequence[SeenLimit] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -299,7 +301,13 @@ class Reading:
             )
             for name in sorted({*seen, *known, *tolls})
         ]
-        return TypesPage(types=lines, all=found.all, looked=len(found.jobs), knows_code=bool(known))
+        return TypesPage(
+            types=lines,
+            all=found.all,
+            looked=len(found.jobs),
+            knows_code=bool(known),
+            limits=self.told.limits(),
+        )
 
     def _rows(self, jobs: Sequence[ListedJob]) -> list[Row]:
         return [_row(self._hidden.job(show(job, self._keys))) for job in jobs]

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from pulpo.telling import AskedStacks
+from pulpo.telling.limits import SeenLimit
 from pulpo.telling.told import NOTHING_TOLD, Told
 
 __all__ = ["Minute", "NothingTold", "RunningJob", "Telling", "TypeToll", "WorkerSeen"]
@@ -103,6 +104,10 @@ class Telling(Protocol):
         """Return what became of jobs by their types."""
         ...
 
+    def limits(self) -> Sequence[SeenLimit]:
+        """Return the limits that hold jobs back now."""
+        ...
+
     def close(self) -> None:
         """Let go of where the answers come from, once nobody asks any more."""
         ...
@@ -139,6 +144,10 @@ class NothingTold:
     def types(self) -> Sequence[TypeToll] | None:
         """Return None: not known."""
         return None
+
+    def limits(self) -> Sequence[SeenLimit]:
+        """Return none: not known."""
+        return ()
 
     def close(self) -> None:
         """Nothing is held."""

@@ -28,6 +28,7 @@ from pulpo.telling import (
     read_stacks,
     read_workers,
 )
+from pulpo.telling.limits import SeenLimit, read_limits
 from pulpo.telling.told import NOTHING_TOLD, Told, read_told
 
 __all__ = ["SideTelling"]
@@ -114,6 +115,10 @@ class SideTelling:
         for count in merged(hour.by_type, ("type", "outcome")):
             by_type.setdefault(count.type, []).append(count)
         return [_toll(name, by_type[name]) for name in sorted(by_type)]
+
+    def limits(self) -> Sequence[SeenLimit]:
+        """Return the limits that hold jobs back now."""
+        return self._ask(read_limits) or ()
 
     def of(self, queue: str, *, now: float) -> Told:
         """Return what is known of those who work on a queue; `now` in seconds since the epoch."""

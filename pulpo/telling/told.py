@@ -5,11 +5,14 @@ Knows nothing of the job but its queue.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from types import MappingProxyType
 
-from pulpo.explaining import LiveWorker, Slot
+from pulpo.explaining import FullLimit, LiveWorker, Slot
+from pulpo.job import JobId
 from pulpo.side import SideStore
+from pulpo.telling.limits import SeenLimit, read_limits, read_waiters
 from pulpo.telling.minutes import MINUTE, MinuteCount, read_minutes
 from pulpo.telling.workers import SeenWorker, read_workers
 
@@ -27,11 +30,13 @@ class Told:
 
     `workers` is None where nothing is known. `is_whole` is False where only workers of this host
     are known. `rate` is how many jobs of the queue are done a second, None without any of late.
+    `waits_for` is what jobs wait for that found no slot, by their ids.
     """
 
     workers: Sequence[LiveWorker] | None = None
     is_whole: bool = True
     rate: float | None = None
+    waits_for: Mapping[JobId, FullLimit] = field(default_factory=lambda: MappingProxyType({}))
 
 
 #: Where there is no store, or none within reach.
@@ -44,7 +49,21 @@ def read_told(store: SideStore, queue: str, *, now: float) -> Told:
         workers=[_live(seen, now) for seen in read_workers(store)],
         is_whole=store.is_whole,
         rate=rate_of(read_minutes(store, since=now - _LATELY), queue, now=now),
+        waits_for=_read_waits(store),
     )
+
+
+def _read_waits(store: SideStore) -> Mapping[JobId, FullLimit]:
+    waiters = read_waiters(store)
+    if not waiters:
+        return {}
+    limits = {limit.key: _full(limit) for limit in read_limits(store)}
+    return {waiter.job.id: limits[waiter.limit] for waiter in waiters if waiter.limit in limits}
+
+
+def _full(limit: SeenLimit) -> FullLimit:
+    holders = tuple(f"{held.job} (pid {held.pid} on {held.host})" for held in limit.holders)
+    return FullLimit(shown=limit.shown, slots=limit.concurrency, holders=holders)
 
 
 def _live(seen: SeenWorker, now: float) -> LiveWorker:

@@ -14,6 +14,7 @@ from pulpo.duration import Duration, as_text, seconds
 from pulpo.envelope import Envelope
 from pulpo.errors import TransientError
 from pulpo.job import Verb
+from pulpo.limit import Limit, LimitKey
 from pulpo.outcome import Bury, Cancel, Retry, Snooze
 from pulpo.retry import LONGEST_BACKOFF, RetryPolicy, default_backoff
 from pulpo.worker.story import as_line, clean, tell
@@ -30,6 +31,10 @@ EARLY = 2.0
 MOST_EARLY = 3
 # Between two tries of a job that nobody could be asked about, in seconds.
 FIRST_UNASKED, LONGEST_UNASKED = 1.0, 60.0
+# Of one that waits for a slot, should nobody wake it.
+FIRST_NET, LONGEST_NET = 60.0, 3_600.0
+# Of one that finds no slot in one process: others may have one, and here there is one soon.
+FIRST_ASIDE, LONGEST_ASIDE = 1.0, 15.0
 
 
 class Ending(Enum):
@@ -70,7 +75,7 @@ class Verdict:
     bounces: int = 0
     bounced: float | None = None
     early: int = 0
-    limited: int = 0
+    limited: float | None = None
     turn: float | None = None
     error: str = ""
     reason: str = ""
@@ -168,29 +173,65 @@ def duplicate(envelope: Envelope, holder: str) -> Verdict:
 
 
 def not_now(
-    envelope: Envelope, reason: str, *, delay: float, longest: float, spread: float
+    envelope: Envelope, reason: str, *, now: float, least: float, longest: float, spread: float
 ) -> Verdict:
     """Return what becomes of a job that may not start yet, though nothing is wrong with it.
 
-    It comes again after `delay` seconds, after twice as many each time that this happens to it, up
-    to `longest`. Spends no attempt.
+    It comes again after as long as it has waited so far, `least` seconds or more and up to
+    `longest`. `now` is seconds since the epoch. Spends no attempt.
     """
-    wait = min(delay * 2.0 ** min(envelope.limited, 30), longest) * (1 + 0.1 * spread)
+    since = now if envelope.limited is None else envelope.limited
+    wait = min(max(now - since, least), longest) * (1 + 0.1 * spread)
     return Verdict(
         Ending.LIMITED,
         Verb.REPLACE,
         wait,
         envelope.failures,
-        limited=envelope.limited + 1,
+        limited=since,
         turn=envelope.turn,
         reason=reason,
     )
 
 
-def unasked(envelope: Envelope, why: str, *, spread: float) -> Verdict:
+def unasked(envelope: Envelope, why: str, *, now: float, spread: float) -> Verdict:
     """Return what becomes of a job where it cannot be asked whether it may start."""
     reason = f"whether it may start cannot be asked: {as_line(why)}"
-    return not_now(envelope, reason, delay=FIRST_UNASKED, longest=LONGEST_UNASKED, spread=spread)
+    least, longest = FIRST_UNASKED, LONGEST_UNASKED
+    return not_now(envelope, reason, now=now, least=least, longest=longest, spread=spread)
+
+
+def no_slot(
+    envelope: Envelope, key: LimitKey, limit: Limit, *, now: float, spread: float
+) -> Verdict:
+    """Return what becomes of a job whose limit has no free slot: it is woken, in the end anyway."""
+    slots = "its slot is" if limit.concurrency == 1 else f"all {limit.concurrency} slots are"
+    reason, least, longest = f"{slots} taken: {key.shown}", FIRST_NET, LONGEST_NET
+    return not_now(envelope, reason, now=now, least=least, longest=longest, spread=spread)
+
+
+def no_lane(envelope: Envelope, type: str, *, now: float, spread: float) -> Verdict:
+    """Return what becomes of a job whose type has no free slot in this process."""
+    reason, least, longest = f"this process has no slot for {type}", FIRST_ASIDE, LONGEST_ASIDE
+    return not_now(envelope, reason, now=now, least=least, longest=longest, spread=spread)
+
+
+def not_its_turn(
+    envelope: Envelope, key: LimitKey, limit: Limit, *, wait: float, now: float
+) -> Verdict:
+    """Return what becomes of a job that comes too early for a rate: its turn is in `wait` seconds.
+
+    It has that turn for good, and is not asked again. `now` is in seconds since the epoch.
+    """
+    wait = min(wait, LONGEST_DELAY)
+    return Verdict(
+        Ending.LIMITED,
+        Verb.REPLACE,
+        wait,
+        envelope.failures,
+        limited=now if envelope.limited is None else envelope.limited,
+        turn=now + wait,
+        reason=f"its turn at {limit.rate} is in {as_text(wait)}: {key.shown}",
+    )
 
 
 def undecodable(error: Exception, *, failures: int, spread: float) -> Verdict:

@@ -58,7 +58,7 @@ class Gate:
     ) -> Gate:
         """Return the gate of a worker."""
         journal = Journal(clock, format=settings.log_format)  # the worker's own is the loop's
-        keeper = Gatekeeper(rules, partial(open_beside, parts.engine), journal)
+        keeper = Gatekeeper(rules, partial(open_beside, parts.engine), clock, journal)
         return cls(rules, keeper, clock, answered)
 
     @property
@@ -125,6 +125,11 @@ class Gate:
         ends = {run: min(rule.allowed_until(run) for rule in self._rules) for run in self._let_in}
         return [(run, end) for run, end in ends.items() if end - now <= within]
 
+    def begin(self) -> None:
+        """Begin to look after what was left waiting by a worker that has died, if anything can."""
+        if any(rule.looks_after for rule in self._rules):
+            self.start()
+
     def start(self) -> None:
         """Let the thread begin, if it has not; without room for one, what is asked goes back."""
         if self._thread is not None:
@@ -133,8 +138,10 @@ class Gate:
         try:
             thread.start()
         except RuntimeError as error:
+            now = self._clock.wall()
             self._outbox += [
-                Answer(run, unasked(run.envelope, str(error), spread=0.0)) for run in self._asked
+                Answer(run, unasked(run.envelope, str(error), now=now, spread=0.0))
+                for run in self._asked
             ]
             self._words.forget()
             self._answered()

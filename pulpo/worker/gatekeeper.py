@@ -18,9 +18,10 @@ from queue import Empty, SimpleQueue
 from typing import NamedTuple, Protocol
 
 from pulpo.adapter import Engine, QueueAdmin
-from pulpo.errors import QueueError, QueueUnavailableError
+from pulpo.clock import Clock
+from pulpo.errors import QueueError
 from pulpo.run import Run
-from pulpo.side import SideStore, side_of
+from pulpo.side import SideStore, guarding_side
 from pulpo.worker.decide import SUCCESS, Verdict, unasked
 from pulpo.worker.journal import Journal
 
@@ -41,11 +42,11 @@ class Beside:
 
 
 def open_beside(engine: Engine) -> Beside:
-    """Open both doors, which are reached on first use; raises `QueueError` where one is missing."""
-    store = side_of(engine)
-    if store is None:
-        raise QueueUnavailableError("nothing is kept beside this queue")
-    return Beside(store, engine.admin())
+    """Open both doors, which are reached on first use.
+
+    Raises `UnsupportedError` where the workers of this queue share no store.
+    """
+    return Beside(guarding_side(engine, "what a job may be run for"), engine.admin())
 
 
 class Rule(Protocol):
@@ -55,6 +56,11 @@ class Rule(Protocol):
     gate's thread. Where one of these raises, nobody is let in, and what was told is told again:
     twice is once.
     """
+
+    @property
+    def looks_after(self) -> bool:
+        """Whether `keep` has something to do before anything was asked."""
+        ...
 
     def concerns(self, run: Run) -> bool:
         """Whether this rule has to be asked about a run."""
@@ -148,8 +154,13 @@ class Gatekeeper:
     """Asks, and tells; the gate's thread owns it."""
 
     def __init__(
-        self, rules: Sequence[Rule], open_doors: Callable[[], Beside], journal: Journal
+        self,
+        rules: Sequence[Rule],
+        open_doors: Callable[[], Beside],
+        clock: Clock,
+        journal: Journal,
     ) -> None:
+        self._clock = clock
         self._rules = tuple(rules)
         self._open_doors = open_doors
         self._journal = journal
@@ -226,7 +237,8 @@ class Gatekeeper:
         answers: list[Verdict | None] = []
         is_sure = self._try(lambda beside: answers.extend(rule.ask(runs, beside)))
         if not is_sure:
-            answers = [unasked(run.envelope, self._why, spread=_spread()) for run in runs]
+            now, spread = self._clock.wall(), random.uniform(-1, 1)
+            answers = [unasked(run.envelope, self._why, now=now, spread=spread) for run in runs]
         for run, verdict in zip(runs, answers, strict=True):
             # What was let in before it raised is let out again later.
             if verdict is None or not is_sure:
@@ -251,7 +263,3 @@ class Gatekeeper:
             self._journal.say("INFO", "gate", reason="what may run can be asked again")
         self._is_away = False
         return True
-
-
-def _spread() -> float:
-    return random.uniform(-1, 1)

@@ -40,6 +40,11 @@ def refused_guards(engine: Engine, job_types: Iterable[JobType]) -> list[tuple[J
 class GuardRule:
     """See `pulpo.worker.gatekeeper.Rule`."""
 
+    @property
+    def looks_after(self) -> bool:
+        """Nothing: a key is held without an end."""
+        return False
+
     def concerns(self, run: Run) -> bool:
         """Whether the job has guards."""
         return "guards" in run.envelope.headers

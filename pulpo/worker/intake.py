@@ -12,11 +12,12 @@ from pulpo.clock import Clock
 from pulpo.errors import QueueError
 from pulpo.job import Capabilities, Job
 from pulpo.run import Run
-from pulpo.worker.decide import RELEASED, Verdict, premature
+from pulpo.worker.decide import RELEASED, Verdict, no_lane, premature
 from pulpo.worker.drift import Drift
-from pulpo.worker.gate import Gate
 from pulpo.worker.inside import Inside
 from pulpo.worker.isolation import Isolation
+from pulpo.worker.judging import Judging
+from pulpo.worker.lanes import Lanes
 from pulpo.worker.opening import open_job
 from pulpo.worker.settings import WorkerParts
 from pulpo.worker.suspects import Suspicion
@@ -32,7 +33,9 @@ class Intake:
         parts: WorkerParts,
         clock: Clock,
         inside: Inside,
+        judging: Judging,
         *,
+        is_burst: bool,
         suspicion: Suspicion,
         isolation: Isolation | None,
         drift: Drift,
@@ -45,6 +48,8 @@ class Intake:
         self._watch = inside.watch
         self._settling = inside.settling
         self._gate = inside.gate
+        self._judging = judging
+        self._is_burst = is_burst
         self._suspicion = suspicion
         self._isolation = isolation
         self._drift = drift
@@ -57,8 +62,9 @@ class Intake:
         plain: list[Run] = []
         coroutines: list[Run] = []
         plain_room, async_room = self._room.left()
-        begin = self._watch.begin
-        isolation = self._isolation
+        begin, lanes, isolation = self._watch.begin, self._room.lanes, self._isolation
+        if lanes is not None:
+            lanes.came(len(jobs))
         suspects = (
             self._suspicion.among(jobs, engine, now, waited=now - asked)
             if isolation is not None
@@ -77,30 +83,51 @@ class Intake:
             chosen, room = (coroutines, async_room) if is_coroutine else (plain, plain_room)
             if verdict is not None:
                 self._settling.judge(run, verdict)
+            elif lanes is not None and not lanes.take(run):
+                self._put_aside(run, lanes)
             elif len(chosen) < room:
                 chosen.append(run)
             else:
                 # Another queue of the same flight has filled the pool meanwhile, or it was full.
                 self._room.had_none(run)
-                self._settling.judge(run, RELEASED)
+                self._judging.hand_back([run])
         if run is not None:
             self._drift.look_at(run, wall=wall)
+        self._ask(plain, coroutines)
+
+    def admit(self) -> bool:
+        """Let runs start that were let in, or have got a slot; True if nothing is under way there.
+
+        Before the next ones are reserved: these have been promised a place.
+        """
+        is_quiet = True
+        if self._room.lanes is not None and (begun := self._room.lanes.begin()):
+            self._ask(*_by_kind(begun))
+        if self._gate is not None:
+            is_quiet = self._gate.is_idle  # before the look: what it does later is seen next time
+            answers = self._gate.take_answers()
+            for run, verdict in answers:
+                if verdict is not None:
+                    self._judging.refuse(run, verdict)
+            self._start(*_by_kind([run for run, verdict in answers if verdict is None]))
+        return is_quiet
+
+    def _put_aside(self, run: Run, lanes: Lanes) -> None:
+        """Let a run wait whose type has no free slot here, or put its job back."""
+        if lanes.wait(run):
+            return
+        if self._is_burst:
+            # It ends when nothing is ready, and this is: its queue waits until it can go on.
+            lanes.close(run)
+            self._settling.judge(run, RELEASED)
+            return
+        now, spread = self._clock.wall(), self._hands.spread()
+        self._settling.judge(run, no_lane(run.envelope, run.type, now=now, spread=spread))
+
+    def _ask(self, plain: list[Run], coroutines: list[Run]) -> None:
         if self._gate is not None:
             plain, coroutines = self._gate.ask(plain), self._gate.ask(coroutines)
         self._start(plain, coroutines)
-
-    def admit(self, gate: Gate) -> bool:
-        """Let runs start that the gate lets in; True if nothing is under way there any more."""
-        plain: list[Run] = []
-        coroutines: list[Run] = []
-        is_quiet = gate.is_idle  # before the look: what it does later is seen the next time
-        for run, verdict in gate.take_answers():
-            if verdict is not None:
-                self._settling.judge(run, verdict)
-            else:
-                (coroutines if run.is_coroutine else plain).append(run)
-        self._start(plain, coroutines)
-        return is_quiet
 
     def _start(self, plain: Sequence[Run], coroutines: Sequence[Run]) -> None:
         if plain:
@@ -118,3 +145,8 @@ class Intake:
         except QueueError:  # put back is not lost
             return verdict
         return None if kicked else verdict
+
+
+def _by_kind(runs: Sequence[Run]) -> tuple[list[Run], list[Run]]:
+    coroutines = [run for run in runs if run.is_coroutine]
+    return [run for run in runs if not run.is_coroutine], coroutines

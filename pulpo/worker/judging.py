@@ -30,7 +30,7 @@ class Judging:
         self._room = inside.room
         self._watch = inside.watch
         self._settling = inside.settling
-        self._gate = inside.gate
+        self._gate, self._lanes = inside.gate, inside.room.lanes
 
     def judge_finished(self, delay_unit: float) -> None:
         """Judge every run that has finished since the last call."""
@@ -43,9 +43,21 @@ class Judging:
     def hand_back(self, runs: Iterable[Run]) -> None:
         """Give runs back unspent that have not begun."""
         for run in runs:
-            if self._gate is not None:
-                self._gate.end(run)
+            self._forget(run)
             self._settling.judge(run, RELEASED)
+
+    def hand_back_waiting(self) -> None:
+        """Give back every run that has not begun, wherever it waits."""
+        self.hand_back(self._threads.take_back(float("inf")))
+        if self._gate is not None:
+            self.hand_back(self._gate.take_back())
+        if self._lanes is not None:
+            self.hand_back(self._lanes.take_back())
+
+    def refuse(self, run: Run, verdict: Verdict) -> None:
+        """Judge a run that is not to start."""
+        self._forget(run)
+        self._settling.judge(run, verdict)
 
     def end_expiring(self, now: float) -> tuple[Run, float] | None:
         """Tell runs to end that soon may not go on; they go back, which is no failure of theirs.
@@ -64,10 +76,17 @@ class Judging:
                 late = run, end - LAST / 2
         return late
 
-    def _judge_result(self, finished: Finished, delay_unit: float) -> None:
-        run, result, ended = finished
+    def _forget(self, run: Run) -> None:
+        """Free what a run has had of slots."""
         if self._gate is not None:
             self._gate.end(run)
+        if self._lanes is not None:
+            self._lanes.end(run)
+
+    def _judge_result(self, finished: Finished, delay_unit: float) -> None:
+        run, result, ended = finished
+        if self._gate is not None or self._lanes is not None:
+            self._forget(run)
         if not self._watch.is_held(run):
             return
         verdict = SUCCESS  # nearly always

@@ -97,6 +97,8 @@ class Worker:
             parts,
             clock,
             inside,
+            self._judging,
+            is_burst=settings.burst,
             suspicion=Suspicion(adapter, last_death, started=clock.monotonic()),
             isolation=self._isolation if settings.isolate else None,
             drift=self._drift,
@@ -119,6 +121,8 @@ class Worker:
         Raises `QueueUnusableError` where waiting for the queue is in vain, and
         `QueueUnavailableError` where a burst cannot reach it; else it waits.
         """
+        if self._gate is not None:
+            self._gate.begin()  # what waits, and was left to wait by a worker that has died
         self._turn_until(self.is_over)
         return [run.job for run in self._watch.held.values()]
 
@@ -159,14 +163,16 @@ class Worker:
             self._engine = self._adapter.capabilities
             self._settling.max_body = self._engine.max_body
         self._judging.judge_finished(self._engine.delay_unit)
-        is_quiet = self._gate is None or self._intake.admit(self._gate)
+        is_quiet = self._intake.admit()
         self._look_after_running()
         now = self._clock.monotonic()
         self._drift.look(wall=self._clock.wall(), monotonic=now)
         self._retire_when_due()
         queues, limit = ((), 0) if self._is_stopping() else self._room.now()
         limit = 0 if self._settling.is_crowded else self._recycling.within(limit)
-        patience, offers = self._patience(is_quiet=is_quiet), self._settling.offers()
+        is_whole = not (limit and self._room.is_partial)
+        patience = self._patience(is_quiet=is_quiet) if is_whole else 0.0
+        offers = self._settling.offers()
         answers, jobs = self._adapter.exchange(offers, queues, limit=limit, timeout=patience)
         self._settling.note(answers)
         if jobs:
@@ -174,7 +180,7 @@ class Worker:
             self._intake.take(jobs, self._engine, asked=now)
         # A wait that ended without a job says only that none has come yet; a question without a
         # wait is answered.
-        self._drained = not jobs and not patience and limit > 0 and is_quiet
+        self._drained = not jobs and not patience and limit > 0 and is_quiet and is_whole
         self._journal.flush()
 
     def _look_after_running(self) -> None:
@@ -233,9 +239,7 @@ class Worker:
         """Notice that the worker was told to stop; hand back at once what has not begun."""
         if self._end is None and self.stopped.is_set():
             self._end = self._clock.monotonic() + self._settings.grace
-            self._judging.hand_back(self._threads.take_back(float("inf")))
-            if self._gate is not None:
-                self._judging.hand_back(self._gate.take_back())
+            self._judging.hand_back_waiting()
             self._settling.give_back()
         return self._end is not None
 

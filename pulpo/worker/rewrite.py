@@ -76,7 +76,7 @@ def _rewritten(run: Run, verdict: Verdict, codec: Codec, max_body: int) -> NewJo
         # Until it has run once it has a date; its later runs go by its delays alone.
         due=envelope.due if verdict.early or bounces else None,
         early=verdict.early or (envelope.early if bounces else 0) or None,
-        limited=verdict.limited or (envelope.limited if stays else 0) or None,
+        limited=envelope.limited if stays else verdict.limited,
         turn=envelope.turn if stays else verdict.turn,
     )
     guards: Sequence[Guard] = ()

@@ -13,6 +13,7 @@ from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
 from pulpo.worker.execute import Finished
 from pulpo.worker.gate import Gate
+from pulpo.worker.lanes import Lanes
 from pulpo.worker.settings import WorkerSettings
 from pulpo.worker.threads import ThreadPool
 
@@ -36,6 +37,8 @@ class Room:
         gate: Gate | None = None,
     ) -> None:
         self._gate = gate
+        #: None where neither a type nor a queue has slots of its own.
+        self.lanes = Lanes.of(registry, settings)
         self._threads = threads
         self._coroutines = coroutines
         self.queues = settings.queues or tuple(registry.queues())
@@ -61,10 +64,19 @@ class Room:
         }
         if self._blocked and plain > 0:
             self._blocked.clear()
+        if self.lanes is not None:
+            return self.lanes.narrowed(
+                {queue: room for queue, room in rooms.items() if queue not in self._blocked}
+            )
         open_queues = tuple(
             queue for queue, room in rooms.items() if room > 0 and queue not in self._blocked
         )
         return open_queues, min((rooms[queue] for queue in open_queues), default=0)
+
+    @property
+    def is_partial(self) -> bool:
+        """Whether some queues were left out of the last call, which have room: it must not wait."""
+        return self.lanes is not None and self.lanes.is_partial
 
     def left(self) -> tuple[int, int]:
         """Return how many more runs of plain and of async handlers can be taken."""

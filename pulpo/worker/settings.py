@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from typing import TypedDict
 
 from pulpo.adapter import Engine
 from pulpo.codec import Codec
 from pulpo.errors import UsageError, WrongTypeError
+from pulpo.identity import check_queue
 from pulpo.listeners import Listeners
 from pulpo.middleware import Middleware
 from pulpo.redaction import DEFAULT, Redaction
 from pulpo.registry import Registry
 from pulpo.worker.attendants import Attendant
 
-__all__ = ["WorkerParts", "WorkerSettings"]
+__all__ = ["ToldQueues", "WorkerParts", "WorkerSettings", "queue_with_slots", "told_queues"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSettings:
     """The limits of one worker process.
 
-    Without `queues` it serves `default` and every queue of its job types. `threads` handlers and
+    Without `queues` it serves `default` and every queue of its job types; of those in `queue_slots`
+    it runs no more than so many jobs at once. `threads` handlers and
     `async_slots` coroutines run at once. `grace` is how many seconds running jobs have to finish
     when the worker stops. `burst`: stop when nothing is ready. `log_format` is `text` or `json`.
     `isolate` is the command, to be followed by a descriptor's number, that starts a process for
@@ -33,6 +36,7 @@ class WorkerSettings:
     """
 
     queues: tuple[str, ...] = ()
+    queue_slots: tuple[tuple[str, int], ...] = ()
     threads: int = 8
     async_slots: int = 100
     burst: bool = False
@@ -73,3 +77,31 @@ class WorkerParts:
     listeners: Listeners = field(default_factory=Listeners)
     attendants: Sequence[Attendant] = ()
     redaction: Redaction = DEFAULT
+
+
+class ToldQueues(TypedDict):
+    """The queues of a worker, as `WorkerSettings` takes them."""
+
+    queues: tuple[str, ...]
+    queue_slots: tuple[tuple[str, int], ...]
+
+
+def queue_with_slots(text: object) -> tuple[str, int | None]:
+    """Return what `mail` or `mail:2` says: a queue, and how many of its jobs run at once.
+
+    Raises `UsageError` for what is no queue, or no number of slots.
+    """
+    name, colon, slots = text.partition(":") if isinstance(text, str) else (text, "", "")
+    queue = check_queue(name)
+    if not colon:
+        return queue, None
+    if not (slots.isascii() and slots.isdigit() and int(slots) > 0):
+        raise UsageError(f"a queue with slots is like 'mail:2': {text!r}")
+    return queue, int(slots)
+
+
+def told_queues(told: Iterable[tuple[str, int | None]]) -> ToldQueues:
+    """Return the queues that were named, each once; where one has slots, the last word counts."""
+    slots = dict(told)
+    named = tuple((queue, number) for queue, number in slots.items() if number is not None)
+    return {"queues": tuple(slots), "queue_slots": named}

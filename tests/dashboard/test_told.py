@@ -13,6 +13,7 @@ from pulpo.dashboard.charts import HEIGHT, chart
 from pulpo.dashboard.side import Minute, NothingTold, RunningJob, TypeToll, WorkerSeen
 from pulpo.job import QueueStats
 from pulpo.telling import AskedStacks, SlotStack, Stacks
+from pulpo.telling.limits import Holder, SeenLimit
 from tests.dashboard.conftest import Site
 
 
@@ -35,6 +36,20 @@ class Told(NothingTold):
 
     def minutes(self, queue: str | None = None) -> Sequence[Minute]:
         return [Minute(at=60.0 * n, succeeded=n, failed=n % 2, median=0.1) for n in range(60)]
+
+    def limits(self) -> Sequence[SeenLimit]:
+        return [
+            SeenLimit(
+                key="charge:1",
+                name="charge",
+                shown="charge (who=<b>)",
+                concurrency=1,
+                holders=(Holder(job="j1", type="charge", host="app-3", pid=42),),
+                waiting=1_234,
+                rate="5/s",
+                used_for=90.0,
+            )
+        ]
 
     def types(self) -> Sequence[TypeToll]:
         return [TypeToll(type="mail.welcome", succeeded=1_234, failed=5, median=0.25)]
@@ -117,6 +132,13 @@ def test_the_last_hour_is_drawn_and_said(told: Site) -> None:
     assert page.count('class="succeeded"') == 60
     assert "1,770 succeeded, 30 failed" in page
     assert "half of them took less than 100ms" in page
+
+
+def test_limits_are_shown_with_their_slots_and_those_who_wait(told: Site) -> None:
+    page = told.visitor().get("/types").text
+
+    row = page[page.index("charge (who=&lt;b&gt;)") :].split("</tr>")[0]
+    assert all(said in row for said in ("1 of 1", "1,234", "5/s", "/jobs/j1"))
 
 
 def test_types_are_shown_with_their_toll(told: Site) -> None:

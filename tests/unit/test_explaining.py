@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from pulpo.explaining import Explanation, Facts, JobFacts, LiveWorker, Slot, explain
+from pulpo.explaining import Explanation, Facts, FullLimit, JobFacts, LiveWorker, Slot, explain
 from pulpo.job import JobState, QueueStats
 
 NOW = 1_800_000_000.0
@@ -238,3 +238,40 @@ def test_one_free_thread_is_enough() -> None:
 
     assert "busy" not in asked(workers=[full, WORKER], ahead=(3, 3)).reasons[0].text
     assert "busy" not in asked(workers=[WORKER, elsewhere], ahead=(3, 3)).reasons[0].text
+
+
+FULL = FullLimit(shown="charge (who=7)", slots=1, holders=("j0 (pid 4 on app-3)",))
+LIMITED = replace(JOB, state=JobState.DELAYED, due=60.0, limited=NOW - 5.0)
+
+
+def test_a_job_that_waits_for_a_slot_says_who_has_them() -> None:
+    (reason,) = asked(LIMITED, limit=FULL).reasons
+
+    assert reason.code.value == "limited"
+    assert "a slot of charge (who=7): 1 of 1 are taken, by j0 (pid 4 on app-3)" in reason.text
+    assert "it comes again in 1m" in reason.hint
+
+
+def test_of_many_who_have_a_slot_some_are_named() -> None:
+    many = replace(FULL, slots=20, holders=tuple(f"j{n}" for n in range(20)))
+
+    (reason,) = asked(LIMITED, limit=many).reasons
+
+    assert reason.text.endswith(
+        "20 of 20 are taken, by j0, j1, j2, j3, j4, j5, j6, j7, j8, j9, and others"
+    )
+
+
+def test_a_job_that_waits_for_its_turn_says_when_that_is() -> None:
+    (reason,) = asked(replace(LIMITED, turn=NOW + 60.0, failures=1)).reasons
+
+    assert reason.code.value == "limited"
+    assert "its turn at the rate of its limit in 1m, at 2027-01-15T08:01:00Z" in reason.text
+
+
+def test_where_it_is_not_known_what_a_job_waits_for_it_waits_all_the_same() -> None:
+    unknown, free = asked(LIMITED), asked(LIMITED, limit=replace(FULL, holders=()))
+
+    assert codes(unknown) == codes(free) == ["limited"]
+    assert "a slot of its type" in unknown.reasons[0].text
+    assert "a slot of charge (who=7)" in free.reasons[0].text

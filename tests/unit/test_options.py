@@ -62,6 +62,8 @@ def test_the_known_options_are_the_documented_ones():
         "ttr",
         "expires",
         "unique",
+        "limit",
+        "slots",
     }
 
 
@@ -79,6 +81,8 @@ def test_an_unknown_option_is_a_type_error_with_a_hint(name, hint):
     [
         ({"type": "a b"}, "type must be"),
         ({"queue": ""}, "queue must be"),
+        ({"slots": 0}, "slots must be 1 to"),
+        ({"limit": {"per": "a"}}, "a limit needs concurrency"),
         ({"priority": 2**32}, "priority must be 0"),
         ({"retries": -1}, "retries must be"),
         ({"backoff": "x"}, "backoff must be"),

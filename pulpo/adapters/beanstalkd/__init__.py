@@ -48,7 +48,8 @@ class BeanstalkdEngine:
             from pulpo.adapters.beanstalkd.beside import named  # noqa: PLC0415  # few name one
 
             named(self._side, clock)
-        self._known: dict[str, int] = {}  # numbers by ids, of jobs that an operator has seen
+        # Numbers by ids: of jobs that an operator has seen, or that were put anew here.
+        self._known: dict[str, int] = {}
 
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
         """Open a door for one thread."""
@@ -64,6 +65,7 @@ class BeanstalkdEngine:
                 reply_timeout=_REPLY_TIMEOUT,
                 open_store=self.side,
                 open_admin=self._guarded_admin,
+                known=self._known,
             )
         return self.door(BeanstalkdAdapter, beat)
 
@@ -100,7 +102,8 @@ class BeanstalkdEngine:
             engine = beside.of_this_host(self._address, self._clock)
         else:
             engine = beside.named(self._side, self._clock)
-        return engine.side(is_whole=False)
+        # A file by its name is shared by those who name it, that of the host only by one user.
+        return engine.side(is_whole=False, guards=self._side is not None)
 
     def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:
         """Look at the server, and try it out; see `pulpo.adapter.Examinable`."""

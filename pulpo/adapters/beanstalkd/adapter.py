@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from functools import lru_cache
 
 from pulpo.adapters.beanstalkd.handing_back import hand_back, hand_back_all, release_unheard
@@ -61,9 +61,15 @@ class BeanstalkdAdapter:
     """One thread's door to a beanstalkd; connects at its first use."""
 
     def __init__(
-        self, open_link: Callable[[], Link], clock: Clock, *, reply_timeout: float
+        self,
+        open_link: Callable[[], Link],
+        clock: Clock,
+        *,
+        reply_timeout: float,
+        known: MutableMapping[str, int] | None = None,
     ) -> None:
         self._open_link = open_link
+        self._known = known
         self._clock = clock
         self._reply_timeout = reply_timeout
         self._waker = Waker()
@@ -73,7 +79,7 @@ class BeanstalkdAdapter:
     def _start_anew(self) -> None:
         self._pid = os.getpid()
         self._board = Switchboard(self._open_link, self._clock)
-        self._settling = Settling(self._board, self._clock)
+        self._settling = Settling(self._board, self._clock, self._known)
         self._reserving = Reserving(self._board, self._waker, self._clock)
         self._stashed_since: float | None = None
         self._put_at = 0.0

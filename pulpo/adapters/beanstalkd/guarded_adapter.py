@@ -6,7 +6,7 @@ A job with guards takes its keys first, then it is put, then its place is noted:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING, TypeAlias
@@ -53,11 +53,12 @@ class GuardedAdapter(BeanstalkdAdapter):
         reply_timeout: float,
         open_store: Callable[[], SideStore],
         open_admin: Callable[[], GuardedAdmin],
+        known: MutableMapping[str, int] | None = None,
     ) -> None:
         self._open_store = open_store
         self._open_admin = open_admin
         self._doors: tuple[SideStore, GuardedAdmin] | None = None
-        super().__init__(open_link, clock, reply_timeout=reply_timeout)
+        super().__init__(open_link, clock, reply_timeout=reply_timeout, known=known)
 
     def _start_anew(self) -> None:
         self._doors = None  # in a forked child: those are the parent's

@@ -254,7 +254,7 @@ class Link:
                     break
                 data, following = buffer[following:stop], stop + 2
                 if buffer[stop:following] not in _ENDS:
-                    if awaited[0].kind is not Kind.PEEK:
+                    if awaited[0].kind not in (Kind.PEEK, Kind.FIRST):
                         raise ProtocolError(f"data of another size than announced: {line!r}")
                     # The server shows a job as soon as its put has begun, and with it whatever is
                     # in its memory where the rest of the body will be. Not there yet, then.

@@ -8,7 +8,7 @@ jobs with one id: at least once.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableMapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -32,6 +32,8 @@ __all__ = ["Settling"]
 
 # A put inside the worker's loop: longer, and the supervisor would miss the loop's beat.
 _PUT_PATIENCE = 2.5
+# Of ids whose numbers are known: a few MB at most.
+_MOST_KNOWN = 50_000
 
 # What a call of the class does, in half of the time: there is one for each job.
 _awaited: Callable[[tuple[Kind, int]], Awaited] = partial(tuple.__new__, Awaited)
@@ -49,11 +51,17 @@ class _Progress:
 
 
 class Settling:
-    """The settlements of one adapter, those that are half done among them."""
+    """The settlements of one adapter, those that are half done among them.
 
-    def __init__(self, board: Switchboard, clock: Clock) -> None:
+    `known` is told the numbers of copies, by their ids: whoever looks for one finds it at once.
+    """
+
+    def __init__(
+        self, board: Switchboard, clock: Clock, known: MutableMapping[str, int] | None = None
+    ) -> None:
         self._board = board
         self._clock = clock
+        self._known: MutableMapping[str, int] = {} if known is None else known
         self._progress: dict[int, _Progress] = {}
 
     def prepare(self, settlements: Sequence[Settlement]) -> None:
@@ -109,13 +117,21 @@ class Settling:
             answers.append(answer)
             if isinstance(answer, bool) and self._progress:
                 step = self._progress.pop(number, None)
-                if step is not None and step.copy is not None and not answer:
-                    superfluous.append(step.copy)
+                if step is not None and step.copy is not None:
+                    if answer:
+                        self._note_copy(settlement, step.copy)
+                    else:
+                        superfluous.append(step.copy)
         if superfluous:
             # Out of reach: the copy runs as well. The answers must be told all the same.
             with suppress(QueueUnavailableError):
                 board.ask([(commands.delete(n), Awaited(Kind.DELETE_COPY, n)) for n in superfluous])
         return answers
+
+    def _note_copy(self, settlement: Settlement, number: int) -> None:
+        if len(self._known) > _MOST_KNOWN:
+            self._known.clear()
+        self._known[_rewritten(settlement).id] = number
 
     def _put_successors(self, settlements: Sequence[Settlement]) -> None:
         owners: list[int] = []

@@ -37,6 +37,11 @@ class MemorySide:
         """True: whoever works on a queue in memory is in its process."""
         return True
 
+    @property
+    def guards(self) -> bool:
+        """True, for the same reason."""
+        return True
+
     def write(self, writes: Sequence[Write]) -> Sequence[Written]:
         """Write facts, all at once for whoever looks."""
         check_writes(writes)

@@ -62,11 +62,11 @@ class SQLiteEngine:
 
         return SQLiteAdmin(self._database(), max_body=self._settings.max_body)
 
-    def side(self, *, is_whole: bool = True) -> SideStore:
+    def side(self, *, is_whole: bool = True, guards: bool = True) -> SideStore:
         """Open the facts beside the queue for one thread; see `pulpo.side.KeepsSide`."""
         from pulpo.adapters.sqlite.side import SQLiteSide  # noqa: PLC0415  # no producer needs it
 
-        return SQLiteSide(self._database(), is_whole=is_whole)
+        return SQLiteSide(self._database(), is_whole=is_whole, guards=guards)
 
     def examine(self, say: Callable[[str], None]) -> Iterator[Finding]:  # noqa: ARG002
         """Look at the file; see `pulpo.adapter.Examinable`."""

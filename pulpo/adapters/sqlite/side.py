@@ -72,9 +72,10 @@ _Row = tuple[str, str, int, bytes | None, str | None, str, float | None, float |
 class SQLiteSide:
     """A door to the facts in a queue file, for one thread; opened on first use."""
 
-    def __init__(self, database: Database, *, is_whole: bool = True) -> None:
+    def __init__(self, database: Database, *, is_whole: bool = True, guards: bool = True) -> None:
         self._database = database
         self._is_whole = is_whole
+        self._guards = guards
         self._swept = -_BETWEEN_SWEEPS
         self._room = Room(database.path.parent, database.clock)
 
@@ -82,6 +83,11 @@ class SQLiteSide:
     def is_whole(self) -> bool:
         """Whether all workers tell here; see `pulpo.side.SideStore`."""
         return self._is_whole
+
+    @property
+    def guards(self) -> bool:
+        """Whether all who are to see a guard look here; see `pulpo.side.SideStore`."""
+        return self._guards
 
     def write(self, writes: Sequence[Write]) -> Sequence[Written]:
         """Write facts in one transaction."""
