@@ -97,6 +97,8 @@ def _rates() -> Iterator[Goal]:
     yield Goal(measure="publish_many", engine=_FILE, metric="jobs/s", ratio=0.3, at_least=100_000)
     yield goal("drain", _SERVER, 0.65, "raw socket")
     yield goal("drain", _FILE, 0.2)
+    for engine in (_SERVER, _FILE):
+        yield goal("beside_limited", engine, 0.95, "pulpo, without")
     yield goal("drain_all", _SERVER, 0.85)
     yield goal("drain_all", _FILE, 0.33)
     yield goal("end_to_end", _SERVER, 0.75, "consumer takes one by one")

@@ -33,8 +33,9 @@ class Measure:
 
     `bare` says for each engine with what it is compared, and by which loops; those are run with
     `bare_n` of `n`. Short runs are taken in more `rounds`: where one request is in flight, their
-    rate hangs on which core is awake. What is `long` is only measured when asked for. `missing`
-    says why it can't be measured on this system.
+    rate hangs on which core is awake. `opens` is pulpo's side, where it is not the usual one. What
+    is `long` is only measured when asked for. `missing` says why it can't be measured on this
+    system.
     """
 
     name: str
@@ -44,6 +45,7 @@ class Measure:
     take: Callable[[Side, Path, int], Sample]
     bare: Mapping[str, Mapping[str, Opens]]
     bare_n: Callable[[int], int] = _all
+    opens: Opens | None = None
     long: bool = False
     missing: Callable[[], str | None] = _nothing
 

@@ -31,7 +31,7 @@ def run(
         for step, (measure, engine) in enumerate(plan, 1):
             progress.begin(f"[{step}/{len(plan)}] {measure.name} on {engine}")
             size = n or measure.n
-            loops = {PULPO: _once(measure, engine, size, PulpoSide)}
+            loops = {PULPO: _once(measure, engine, size, measure.opens or PulpoSide)}
             for name, opens in measure.bare[engine].items():
                 loops[name] = _once(measure, engine, measure.bare_n(size), opens)
             samples = alternate(loops, rounds or measure.rounds, progress.step)

@@ -39,6 +39,7 @@ __all__ = [
     "QueueAdapter",
     "QueueAdmin",
     "ServerLook",
+    "WakesUp",
     "no_beat",
 ]
 
@@ -334,6 +335,19 @@ class GuardsBeside(Protocol):
     @property
     def guards_beside(self) -> bool | None:
         """Whether they are kept so; False: nowhere, so they are refused; None: not known here."""
+        ...
+
+
+@runtime_checkable
+class WakesUp(Protocol):
+    """What an admin may have beside: one that makes jobs ready without waiting for the disk.
+
+    For jobs that come by themselves in the end: a power cut may put one that was woken back to
+    sleep.
+    """
+
+    def wake_up(self, jobs: Sequence[Sighting]) -> Sequence[bool | QueueError]:
+        """Make jobs ready that were seen delayed; the answers are those of `QueueAdmin.change`."""
         ...
 
 

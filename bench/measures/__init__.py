@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import partial
 
 from bench.bare_side import BareSide
+from bench.beside_side import BesideSide
 from bench.family import missing_family
 from bench.measure import Measure
-from bench.measures import flow, idle, scale, size, sleeping, start
+from bench.measures import beside, flow, idle, scale, size, sleeping, start
 from bench.place import ENGINES
 from bench.pulpo_side import PulpoSide
 from bench.sides import Opens
@@ -39,6 +40,7 @@ _WAITING = {
     "sqlite": {"sqlite3; datagram": _bare(1)},
     "beanstalkd": {"greenstalk; waiting reserve": _bare(1)},
 }
+_WITHOUT = {"pulpo, without limited jobs": partial(BesideSide, limited=False)}
 _SMALL = {"pulpo, a hundredth of the jobs": PulpoSide}
 
 MEASURES = (
@@ -168,6 +170,15 @@ MEASURES = (
             "sqlite?sync=normal": {"sqlite3, not synced": _bare(1)},
             "beanstalkd": {"greenstalk": _bare(1)},
         },
+    ),
+    Measure(
+        name="beside_limited",
+        about="work off a full queue, one process, with limited jobs in front and without",
+        n=20_000,
+        rounds=9,
+        take=beside.unlimited,
+        opens=partial(BesideSide, limited=True),
+        bare={"sqlite": _WITHOUT, "beanstalkd": _WITHOUT},
     ),
     Measure(
         name="million",

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from pulpo.adapter import Glimpsing, QueueAdmin
+from pulpo.adapter import Glimpsing, QueueAdmin, WakesUp
+from pulpo.errors import QueueError
 from pulpo.job import Act, Change, JobId, Sighting
 from pulpo.limit import Limit, LimitKey
 from pulpo.run import Run
@@ -79,13 +80,19 @@ def wake(beside: Beside, limit: str, count: int) -> None:
         waiters = read_waiters(beside.store, limit, most=count)
         if not waiters:
             return
-        answers = beside.admin.change([Change(Act.KICK, waiter.job) for waiter in waiters])
+        answers = _kick(beside.admin, [waiter.job for waiter in waiters])
         # First the kick: who dies in between leaves the note of one that is awake, not the reverse.
         known = [w.fact for w, a in zip(waiters, answers, strict=True) if isinstance(a, bool)]
         beside.store.remove([Removal(space=f.space, key=f.key, expected=f.version) for f in known])
         if len(known) < len(waiters):
             return  # out of reach: whoever looks after them tries again
         count -= sum(answer is True for answer in answers)
+
+
+def _kick(admin: QueueAdmin, jobs: Sequence[Sighting]) -> Sequence[bool | QueueError]:
+    if isinstance(admin, WakesUp):
+        return admin.wake_up(jobs)
+    return admin.change([Change(Act.KICK, job) for job in jobs])
 
 
 def _locate(admin: QueueAdmin, id: JobId) -> Sighting | None:

@@ -1,4 +1,4 @@
-"""What an operator asks of a queue file; every change is synced before it returns."""
+"""What an operator asks of a queue file; every change but a wake-up is synced before it returns."""
 
 from __future__ import annotations
 
@@ -21,6 +21,7 @@ from pulpo.adapters.sqlite.walking import Narrow, newest, seen_again, walk
 from pulpo.errors import QueueError, UsageError
 from pulpo.identity import check_queue
 from pulpo.job import (
+    Act,
     Change,
     Existing,
     JobId,
@@ -131,16 +132,11 @@ class SQLiteAdmin:
     def change(self, changes: Sequence[Change]) -> Sequence[bool | QueueError]:
         """Change jobs that were seen, in one transaction; see `pulpo.adapter.QueueAdmin`."""
         check_changes(changes)
+        return self._carry_out(changes, synced=True) if changes else []
 
-        def change(connection: sqlite3.Connection, ready: Ready) -> list[bool | QueueError]:
-            now = self._upkeep.now()
-            clock, most = self._database.clock, self._max_body
-            return [
-                carry_out(connection, ready, each, now, clock=clock, max_body=most)
-                for each in changes
-            ]
-
-        return self._change(change) if changes else []
+    def wake_up(self, jobs: Sequence[Sighting]) -> Sequence[bool | QueueError]:
+        """Make jobs ready that were put aside, without a sync; see `pulpo.adapter.WakesUp`."""
+        return self._carry_out([Change(Act.KICK, job) for job in jobs], synced=False)
 
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Make buried or delayed jobs ready now."""
@@ -232,7 +228,19 @@ class SQLiteAdmin:
             except sqlite3.Error as error:
                 raise translated(error, self._database.path) from error
 
-    def _change(self, work: Callable[[sqlite3.Connection, Ready], T]) -> T:
+    def _carry_out(self, changes: Sequence[Change], *, synced: bool) -> Sequence[bool | QueueError]:
+        clock, most = self._database.clock, self._max_body
+
+        def change(connection: sqlite3.Connection, ready: Ready) -> list[bool | QueueError]:
+            now = self._upkeep.now()
+            return [
+                carry_out(connection, ready, each, now, clock=clock, max_body=most)
+                for each in changes
+            ]
+
+        return self._change(change, synced=synced)
+
+    def _change(self, work: Callable[[sqlite3.Connection, Ready], T], *, synced: bool = True) -> T:
         now = self._upkeep.now()
 
         def change(connection: sqlite3.Connection, ready: Ready) -> T:
@@ -241,4 +249,4 @@ class SQLiteAdmin:
             self._upkeep.take_back(connection, ready, self._dead(connection))
             return work(connection, ready)
 
-        return self._database.write(change, synced=True)
+        return self._database.write(change, synced=synced)
