@@ -9,6 +9,7 @@ from dataclasses import asdict
 import click
 
 from pulpo.cli.door import beside
+from pulpo.cli.limits import limit_as_json, limit_table
 from pulpo.cli.output import data, for_people, json_line, talk
 from pulpo.cli.stacks import (
     job_as_json,
@@ -21,6 +22,7 @@ from pulpo.cli.stacks import (
 from pulpo.cli.target import Target, pass_target, target_options
 from pulpo.duration import as_text
 from pulpo.telling import RunningJob, SeenWorker, read_workers
+from pulpo.telling.limits import read_limits
 
 __all__ = ["workers"]
 
@@ -47,7 +49,7 @@ def workers(target: Target, as_json: bool, with_stacks: bool) -> None:
     pulpo workers --json
     """
     with beside(target) as store:
-        seen, is_whole = read_workers(store), store.is_whole
+        seen, is_whole, limits = read_workers(store), store.is_whole, read_limits(store)
         stacks = wait_for_stacks(store, seen) if with_stacks and seen else {}
     if with_stacks:
         name_silent(seen, stacks)
@@ -56,7 +58,8 @@ def workers(target: Target, as_json: bool, with_stacks: bool) -> None:
         if with_stacks:
             for told, worker in zip(found, seen, strict=True):
                 told["stacks"] = stacks_as_json(stacks.get(worker.id))
-        data(json_line({"workers": found, "complete": is_whole}))
+        shown = [limit_as_json(limit) for limit in limits]
+        data(json_line({"workers": found, "complete": is_whole, "limits": shown}))
         return
     if not seen:
         talk("no worker is at work" + ("" if is_whole else f"; {_ELSEWHERE}"))
@@ -65,6 +68,8 @@ def workers(target: Target, as_json: bool, with_stacks: bool) -> None:
     running = [(worker, job) for worker in seen for job in worker.running]
     if running:
         data("\n" + _slots(running))
+    if limits:
+        data("\n" + limit_table(limits))
     if with_stacks:
         print_stacks(seen, stacks)
     else:

@@ -239,6 +239,9 @@ class FactContract(_Stage):
 class GuardContract(_Stage):
     """Compare-and-set: of all who try, one changes a version."""
 
+    def test_a_store_says_whether_guards_are_seen_by_all(self, store: SideStore) -> None:
+        assert store.guards in (True, False)
+
     def test_only_the_first_writes_what_must_be_absent(self, store: SideStore, door: Doors) -> None:
         (first,) = store.write([guarded("a", b"1", ABSENT)])
         (second,) = door().write([guarded("a", b"2", ABSENT)])

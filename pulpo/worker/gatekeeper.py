@@ -236,6 +236,10 @@ class Gatekeeper:
     def _answers(self, rule: Rule, runs: Sequence[Run]) -> Sequence[Verdict | None]:
         answers: list[Verdict | None] = []
         is_sure = self._try(lambda beside: answers.extend(rule.ask(runs, beside)))
+        if is_sure and self._is_away:
+            # Only an answer proves it: there may be nothing to be told, or to be looked after.
+            self._journal.say("INFO", "gate", reason="what may run can be asked again")
+            self._is_away = False
         if not is_sure:
             now, spread = self._clock.wall(), random.uniform(-1, 1)
             answers = [unasked(run.envelope, self._why, now=now, spread=spread) for run in runs]
@@ -246,7 +250,7 @@ class Gatekeeper:
         return answers
 
     def _try(self, act: Callable[[Beside], None]) -> bool:
-        """Do something with the doors; say once that they are out of reach, and once that not."""
+        """Do something with the doors; say once that they are out of reach."""
         try:
             if self._beside is None:
                 self._beside = self._open_doors()
@@ -259,7 +263,4 @@ class Gatekeeper:
                 self._journal.say("WARNING", "gate", reason=reason)
             self._is_away = True
             return False
-        if self._is_away:
-            self._journal.say("INFO", "gate", reason="what may run can be asked again")
-        self._is_away = False
         return True

@@ -94,6 +94,8 @@ def test_an_operator_sees_for_whom_a_job_waits(limited: Place) -> None:
         top = place.pulpo("top", "--json").lines[0]
         assert [limit["waiting"] for limit in top["limits"]] == [1, 0]
         assert "1 of 1" in place.pulpo("top", "--once").out
+        assert "1 of 1" in place.pulpo("workers").out
+        assert len(place.pulpo("workers", "--json").lines[0]["limits"]) == 2
         assert worker.stop() == 0
     assert {line["type"] for line in worker.said("limited")} == {"gated"}
 
@@ -118,6 +120,36 @@ def test_a_turn_is_said_to_the_second(limited: Place) -> None:
         first, second = (line["time"] for line in worker.said("success"))
         assert worker.stop() == 0
     assert 9 <= _seconds(second) - _seconds(first) <= 13
+
+
+def test_while_the_slots_are_out_of_reach_limited_jobs_wait_and_others_run(
+    own_server: Beanstalkd, tmp_path: Path
+) -> None:
+    side, away = tmp_path / "side.db", tmp_path / "away"
+    place = Place(tmp_path, f"{own_server.url}?side=sqlite:///{side}", own_server)
+    with place.worker("--processes", "1", module=TASKS) as worker:
+        place.published(place.produce(1, 1, "--type=ledger.limited"))
+        place.wait_until_all_done()
+        away.mkdir()
+        for path in tmp_path.glob("side.db*"):
+            path.rename(away / path.name)
+        side.mkdir()  # nobody can make a new one there
+
+        place.published(place.produce(1, 5, "--type=ledger.limited"))
+        place.published(place.produce(1, 20))
+        place.wait_for("done", 21)
+        until(lambda: worker.said("gate"), "a line in the log")
+        (line,) = worker.said("gate")
+        assert (line["level"], place.ledger.count("done")) == ("WARNING", 21)
+        until(lambda: place.stats()["delayed"] == 5, "limited jobs are put back")
+
+        side.rmdir()
+        for path in away.iterdir():
+            path.rename(tmp_path / path.name)
+        place.wait_until_all_done(patience=60)
+        assert [line["level"] for line in worker.said("gate")] == ["WARNING", "INFO"]
+        assert worker.stop() == 0
+    assert {line["attempt"] for line in worker.said("success")} == {1}
 
 
 def test_a_queue_with_slots_leaves_the_other_threads_to_others(place: Place) -> None:

@@ -436,6 +436,9 @@ def test_what_a_store_that_is_away_was_not_told_is_told_once_it_is_back() -> Non
     rule.ended = real  # type: ignore[method-assign]
     keeper.take([])
     keeper.take([])
+    keeper.keep()
+    assert len(stream.getvalue().splitlines()) == 1
+    keeper.take([Heard(Word.ASK, asked(2))])
 
     assert rule.over == [run.id]
     lines = [json.loads(line) for line in stream.getvalue().splitlines()]
