@@ -21,6 +21,7 @@ from pulpo.side import ABSENT, Fact, Removal, SideStore, Write
 
 __all__ = [
     "LASTS",
+    "NOT_SEEN",
     "RATES",
     "SLOTS",
     "WAITING",
@@ -41,6 +42,8 @@ __all__ = [
 SLOTS, WAITING, RATES = "slots", "waiting", "rates"
 #: So many seconds a slot is held without being renewed.
 LASTS = 15.0
+#: The number of a job that waits, or is about to, and was not seen yet.
+NOT_SEEN = 0
 # A job that waits comes again by itself after an hour at most, and then says anew that it waits.
 _WAITER_LASTS = 7_200.0
 # The longest that a fact can last, and how many are read for an operator.

@@ -16,11 +16,13 @@ from dataclasses import dataclass
 
 from pulpo.clock import Clock
 from pulpo.errors import QueueUnavailableError
+from pulpo.job import Sighting
 from pulpo.limit import Limit, LimitKey
 from pulpo.run import Run
 from pulpo.side import ABSENT, SideStore
 from pulpo.telling.limits import (
     LASTS,
+    NOT_SEEN,
     RATES,
     Holder,
     free_slots,
@@ -28,6 +30,7 @@ from pulpo.telling.limits import (
     slot_removal,
     slot_write,
     waiter_removal,
+    waiter_write,
 )
 from pulpo.worker.decide import Ending, Verdict, no_slot, not_its_turn
 from pulpo.worker.gatekeeper import Beside
@@ -163,6 +166,14 @@ class Limiting:
         if removals:
             store.remove(removals)  # the net has brought it before it was woken
         self._aside.update((run, Aside(run, key, limit)) for run in left)
+        if left:
+            # Should we die before it is known where it waits: then whoever wakes it looks for it.
+            store.write(
+                [
+                    waiter_write(key, limit, run.priority, Sighting(run.id, NOT_SEEN, run.queue))
+                    for run in left
+                ]
+            )
         now, spread = self._clock.wall(), random.uniform(-1, 1)
         return {run: no_slot(run.envelope, key, limit, now=now, spread=spread) for run in left}
 

@@ -1,8 +1,8 @@
 """Waking jobs that wait for a slot, and writing down that they wait; the gate's thread.
 
-A job is written down only once it waits in its queue, and then the slots are looked at once more:
-one that was freed in between would else wake nobody. Who dies in between wakes nobody for the slot
-that it leaves free: so who has put a job aside looks from time to time whether it waits in vain.
+It is written down that a job is to wait, and once it does, where it was seen; and then the slots
+are looked at once more: one that was freed in between would else wake nobody. Who dies in between
+wakes nobody: so who has put a job aside looks from time to time whether it waits in vain.
 """
 
 from __future__ import annotations
@@ -16,13 +16,14 @@ from pulpo.job import Act, Change, JobId, Sighting
 from pulpo.limit import Limit, LimitKey
 from pulpo.run import Run
 from pulpo.side import Removal
-from pulpo.telling.limits import read_waiters, taken_slots, waiter_write
+from pulpo.telling.limits import NOT_SEEN, read_waiters, taken_slots, waiter_write
 from pulpo.worker.gatekeeper import Beside
 
 __all__ = ["Aside", "Waking"]
 
-# Of a queue that has to be walked through, so many numbers are looked at for a job just put there.
-_NEAR = 200
+# Of a queue that has to be walked through, so many numbers are looked at for a job just put there,
+# and for one whose worker has died right after that.
+_NEAR, _FAR = 200, 2_000
 # So many limits are looked after each time.
 _MOST_LOOKED_AFTER = 50
 
@@ -80,7 +81,7 @@ def wake(beside: Beside, limit: str, count: int) -> None:
         waiters = read_waiters(beside.store, limit, most=count)
         if not waiters:
             return
-        answers = _kick(beside.admin, [waiter.job for waiter in waiters])
+        answers = _kick(beside.admin, [_where(beside.admin, waiter.job) for waiter in waiters])
         # First the kick: who dies in between leaves the note of one that is awake, not the reverse.
         known = [w.fact for w, a in zip(waiters, answers, strict=True) if isinstance(a, bool)]
         beside.store.remove([Removal(space=f.space, key=f.key, expected=f.version) for f in known])
@@ -95,9 +96,14 @@ def _kick(admin: QueueAdmin, jobs: Sequence[Sighting]) -> Sequence[bool | QueueE
     return admin.change([Change(Act.KICK, job) for job in jobs])
 
 
-def _locate(admin: QueueAdmin, id: JobId) -> Sighting | None:
+def _where(admin: QueueAdmin, job: Sighting) -> Sighting:
+    """Return where a job is whose worker has died before it saw that; as it is if it is gone."""
+    return job if job.number != NOT_SEEN else _locate(admin, job.id, numbers=_FAR) or job
+
+
+def _locate(admin: QueueAdmin, id: JobId, *, numbers: int = _NEAR) -> Sighting | None:
     if isinstance(admin, Glimpsing):
-        found, _ = admin.spot(id, numbers=_NEAR)
+        found, _ = admin.spot(id, numbers=numbers)
     else:
         (found,) = admin.peek([id])
     return None if found is None else found.sighting

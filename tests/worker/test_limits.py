@@ -257,6 +257,25 @@ def test_a_new_worker_wakes_whom_the_one_before_it_has_left_waiting(
     assert crowd.done == [("a", 0)]
 
 
+def test_a_job_is_woken_whose_worker_died_before_it_saw_where_it_waits(
+    stage: Stage, crowd: Crowd, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pulpo.worker.waking.Waking.wait", lambda *_: None)
+    job = crowd.job(limit=Limit(concurrency=1))
+    job.delay("a")
+    crowd.enter(1)
+    job.delay("b")
+    quiet(stage)
+    assert [seen.waiting for seen in limits(stage)] == [1]
+
+    crowd.leave()
+    stage.tick_until(lambda: crowd.inside == [("b", 0)])
+
+    crowd.open()
+    stage.drain()
+    assert len(crowd.done) == 2
+
+
 def test_a_slot_is_renewed_for_as_long_as_its_run_lasts(stage: Stage, crowd: Crowd) -> None:
     job = crowd.job(limit=Limit(concurrency=1))
     job.delay("a")
