@@ -67,6 +67,7 @@ if TYPE_CHECKING:
     publish_many = _app.publish_many
     register = _app.register
     run_worker = _app.run_worker
+    schedule = _app.schedule
     start_worker = _app.start_worker
 
 __all__ = [
@@ -126,6 +127,7 @@ __all__ = [
     "publish_many",
     "register",
     "run_worker",
+    "schedule",
     "start_worker",
 ]
 
@@ -143,6 +145,7 @@ _OF_THE_APP = frozenset(
         "publish_many",
         "register",
         "run_worker",
+        "schedule",
         "start_worker",
     }
 )

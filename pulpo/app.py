@@ -18,13 +18,14 @@ from pulpo.committing import OnCommit
 from pulpo.configuration import find_settings
 from pulpo.errors import WrongTypeError
 from pulpo.events import check_event
-from pulpo.handlers import AnyHandler, configured_types, handler_type
+from pulpo.handlers import AnyHandler, handler_type
 from pulpo.listeners import Listener
 from pulpo.message import Message
 from pulpo.middleware import Middleware, check_side
 from pulpo.options import JobOptions, check_known
 from pulpo.publishing import JobRef, check_message, check_messages
 from pulpo.queue_url import mask
+from pulpo.recurring import Recurring
 from pulpo.registry import Registry
 from pulpo.sending import Sender
 
@@ -66,6 +67,8 @@ class Pulpo:
         #: What `publish` is for a message like another one: see `pulpo.publishing.Publisher`.
         self.publish_like = self.sender.publish_like
         self.on_commit = OnCommit(self.sender)
+        self.recurring = Recurring(self._registry, self.sender, self.choice)
+        self.schedule, self.timekeeper = self.recurring.schedule, self.recurring.timekeeper
         self.attendants: list[Attendant] = []  # they run beside each worker of this app
         if not decide_later:
             self.choice.change(url)
@@ -125,7 +128,7 @@ class Pulpo:
         from pulpo.function import make_job_function  # noqa: PLC0415  # wrapt: only for decorators
 
         made = make_job_function(function, self, options)
-        self._registry.add(made.job_type)
+        self.recurring.add(made.job_type, made)
         return made
 
     def register(self, type: str, handler: AnyHandler, /, **options: Unpack[JobOptions]) -> None:
@@ -133,7 +136,7 @@ class Pulpo:
 
         A class is instantiated without arguments. The options are those of `job`.
         """
-        self._registry.add(handler_type(type, handler, options))
+        self.recurring.add(handler_type(type, handler, options), type)
 
     @overload
     def around(self, side: str, function: M, /) -> M: ...
@@ -172,9 +175,8 @@ class Pulpo:
         return function
 
     def load_handlers(self) -> None:
-        """Import and register the handlers of the settings file; for workers."""
-        for job_type in configured_types(find_settings()):
-            self._registry.add(job_type)
+        """Import and register the handlers and the schedules of the settings file; for workers."""
+        self.recurring.load(find_settings())
 
     def publish(self, message: Message) -> JobRef:
         """Publish a message; returns when the queue has accepted the job.

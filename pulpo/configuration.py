@@ -10,6 +10,9 @@ in one folder `pulpo.toml` goes first:
     "image.resize" = "shop.images:Resize"
     "image.crop" = { handler = "shop.images:Crop", queue = "images", retries = 3 }
 
+    [schedules]
+    tidy = { type = "image.tidy", cron = "0 3 * * *", tz = "Europe/Zurich" }
+
 This file opens no queue and imports no handler.
 """
 
@@ -29,7 +32,7 @@ from pulpo.spelling import closest
 __all__ = ["DEFAULT_URL", "FoundURL", "Settings", "find_settings", "find_url", "signing_keys"]
 
 DEFAULT_URL = "sqlite:///.pulpo/queue.db"
-_KEYS = ("url", "handlers", "redact")
+_KEYS = ("url", "handlers", "schedules", "redact")
 _OPTION_OF_TYPE = "handler"
 
 
@@ -38,13 +41,15 @@ class Settings:
     """What a settings file says; empty where there is none.
 
     `handlers` maps each job type to the options of its table, the handler's place among them as
-    `handler`. `redact` are the names whose values are not shown, None where the file does not say.
+    `handler`, `schedules` the name of each schedule to its table, with the job type as `type`.
+    `redact` are the names whose values are not shown, None where the file does not say.
     `file` is where it was said.
     """
 
     file: Path | None = None
     url: str | None = field(default=None, repr=False)  # it may hold a password
     handlers: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
+    schedules: Mapping[str, Mapping[str, object]] = field(default_factory=dict)
     redact: tuple[str, ...] | None = None
 
 
@@ -140,7 +145,13 @@ def _settings(file: Path, table: object) -> Settings:
     if not isinstance(handlers, dict):
         raise ConfigurationError(f"handlers in {file} must be a table: {handlers!r}")
     entries = {type: _entry(file, type, value) for type, value in handlers.items()}
-    return Settings(file=file, url=url, handlers=entries, redact=_redact(file, table))
+    return Settings(
+        file=file,
+        url=url,
+        handlers=entries,
+        redact=_redact(file, table),
+        schedules=_schedules(file, table),
+    )
 
 
 def _redact(file: Path, table: Mapping[str, object]) -> tuple[str, ...] | None:
@@ -152,6 +163,19 @@ def _redact(file: Path, table: Mapping[str, object]) -> tuple[str, ...] | None:
         return check_patterns(table["redact"])
     except UsageError as error:
         raise ConfigurationError(f"{file}: {error}") from None
+
+
+def _schedules(file: Path, table: Mapping[str, object]) -> Mapping[str, Mapping[str, object]]:
+    schedules = table.get("schedules", {})
+    if not isinstance(schedules, dict):
+        raise ConfigurationError(f"schedules in {file} must be a table: {schedules!r}")
+    for name, entry in schedules.items():
+        if not isinstance(entry, dict) or not isinstance(entry.get("type"), str):
+            raise ConfigurationError(
+                f"schedules.{name!r} in {file} must be a table with type = 'a job type' and "
+                f"every = '10m' or cron = '0 9 * * *' (a name with dots needs quotes): {entry!r}"
+            )
+    return schedules
 
 
 def _entry(file: Path, type: str, value: object) -> Mapping[str, object]:

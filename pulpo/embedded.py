@@ -28,6 +28,7 @@ from pulpo.worker.loop import Worker
 from pulpo.worker.rules import refused_types
 from pulpo.worker.settings import WorkerParts, WorkerSettings, queue_with_slots, told_queues
 from pulpo.worker.tally import Reader, Tally
+from pulpo.worker.ticking import Ticking
 
 if TYPE_CHECKING:
     from typing import Self
@@ -64,6 +65,9 @@ class EmbeddedWorker:
         self._clock = clock
         self._tally = Tally(*([Reader.SIDE] if settings.side else []))
         counts = [self._tally.count] if settings.side else []
+        self._ticking = Ticking.of(parts, settings, clock)
+        if self._ticking is not None:
+            counts.append(self._ticking.count)
         self._journal = Journal(
             clock, format=settings.log_format, counts=counts, redaction=parts.redaction
         )
@@ -166,9 +170,13 @@ class EmbeddedWorker:
         if settings.side:
             chores.start()
         attending = attend(parts.attendants, burst=settings.burst)
+        if self._ticking is not None:
+            self._ticking.start()
         try:
             self._run(worker)
         finally:
+            if self._ticking is not None:
+                self._ticking.stop()
             dismiss(attending)
             chores.stop(LAST_CHORES)
 

@@ -115,6 +115,16 @@ class Envelope:
         """The keys that the job holds, and until when each."""
         return self.headers.get("guards", ())  # type: ignore[return-value]
 
+    @property
+    def schedule(self) -> str | None:
+        """The schedule that published it; None for a job that somebody else did."""
+        return self.headers.get("schedule")  # type: ignore[return-value]
+
+    @property
+    def tick(self) -> float | None:
+        """The second since the epoch for which its schedule published it; None if by hand."""
+        return self.headers.get("tick")  # type: ignore[return-value]
+
     def user_headers(self) -> dict[str, object]:
         """Return the headers that the producer gave."""
         return {name: value for name, value in self.headers.items() if name not in CONTROL_HEADERS}
@@ -198,6 +208,8 @@ _CONTROL: dict[str, Callable[[object], bool]] = {
     "bounced": _is_moment,
     "depth": _is_count,
     "due": _is_moment,
+    "schedule": lambda value: type(value) is str and 0 < len(value) <= 200 and value.isprintable(),
+    "tick": _is_moment,
     "early": _is_count,
     "limited": _is_moment,
     "turn": _is_moment,

@@ -19,6 +19,7 @@ from pulpo.errors import ConfigurationError, LoadError, UsageError, WrongTypeErr
 from pulpo.loading import explain, import_modules, make_folder_importable
 from pulpo.message import Message
 from pulpo.options import KNOWN, JobOptions, check_known, make_job_type
+from pulpo.periodic.timing import TIMING_OPTIONS
 from pulpo.registry import Bind, Bindable, JobType
 from pulpo.spelling import closest
 
@@ -139,7 +140,8 @@ def declared_types(settings: Settings) -> Mapping[str, JobType]:
     """
     found: dict[str, JobType] = {}
     for type, entry in settings.handlers.items():
-        options = {key: value for key, value in entry.items() if key not in _NAMES_OF_CODE}
+        left_out = (*_NAMES_OF_CODE, *TIMING_OPTIONS)  # when it runs is for the workers
+        options = {key: value for key, value in entry.items() if key not in left_out}
         with _blaming(settings, type, entry):
             job_type = make_job_type(
                 cast(JobOptions, options), type=type, bind=_nowhere, is_async=False, source=""

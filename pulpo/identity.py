@@ -22,6 +22,7 @@ __all__ = [
     "check_priority",
     "check_queue",
     "check_type",
+    "derived_id",
     "is_id",
     "is_queue",
     "new_id",
@@ -122,6 +123,20 @@ def new_ids(count: int) -> list[str]:
         f"{random[at + 4 : at + 7]}-{random[at + 8 : at + 20]}"
         for at in range(0, 20 * count, 20)
     ]
+
+
+def derived_id(name: str, moment: float) -> str:
+    """Return the id that follows from a name and a moment in seconds: a UUIDv7 like any other.
+
+    Whoever asks gets the same one, and no other name or moment has it.
+    """
+    from hashlib import sha256  # noqa: PLC0415  # few need it
+
+    digest = sha256(f"{moment:.3f} {name}".encode()).hexdigest()
+    return (
+        f"{_stamp_of(int(moment * 1000))}{digest[:3]}-{_VARIANT[digest[3]]}{digest[4:7]}-"
+        f"{digest[8:20]}"
+    )
 
 
 # The two bits that say RFC 9562, over any hexadecimal digit.

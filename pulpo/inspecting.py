@@ -15,10 +15,12 @@ from pulpo.app import Pulpo
 from pulpo.configuration import Settings, find_settings
 from pulpo.errors import LoadError, UsageError
 from pulpo.function import JobFunction
-from pulpo.handlers import AnyHandler, configured_types
+from pulpo.handlers import AnyHandler
 from pulpo.loading import import_modules, make_folder_importable
 from pulpo.options import JobOptions, make_job_type
+from pulpo.periodic.timing import TIMING_OPTIONS, make_timing
 from pulpo.registry import Bindable
+from pulpo.scheduling import unfit
 
 __all__ = ["Fault", "InspectedApp"]
 
@@ -50,6 +52,7 @@ class InspectedApp(Pulpo):
     def __init__(self) -> None:
         super().__init__(decide_later=True)
         self.faults: list[Fault] = []
+        self.schedule = self._schedule  # type: ignore[assignment]  # the same call
 
     def inspect(self, modules: Sequence[str]) -> None:
         """Import modules and the handlers of the settings file, and note every fault.
@@ -65,6 +68,8 @@ class InspectedApp(Pulpo):
                     raise
                 self._note(name, None, None, error, shown=error.shown)
         self.load_handlers()
+        for name, why in unfit(self.recurring.schedules(), self.codec, self.registry):
+            self._note("", name, None, why)
 
     def job(self, function: Any = None, /, **options: Unpack[JobOptions]) -> Any:
         """Make a function a job type, or note why it can't be one."""
@@ -105,6 +110,19 @@ class InspectedApp(Pulpo):
             return
         for type, entry in settings.handlers.items():
             self._load_handler(settings, type, entry)
+        for name, entry in settings.schedules.items():
+            try:
+                self.recurring.load(replace(settings, handlers={}, schedules={name: entry}))
+            except UsageError as error:
+                self._note("", name, None, error)
+
+    def _schedule(self, job: Any, /, **said: Any) -> object:
+        try:
+            return self.recurring.schedule(job, **said)
+        except UsageError as error:
+            name = said.get("name") or getattr(getattr(job, "job_type", job), "type", job)
+            self._note(_module_of(job), str(name), None, error)
+            return None
 
     def _load_handler(self, settings: Settings, type: str, entry: Mapping[str, object]) -> None:
         module = str(entry["handler"]).partition(":")[0]
@@ -112,8 +130,7 @@ class InspectedApp(Pulpo):
         good = self._good(cast(JobOptions, said), module, type)
         code = {name: entry[name] for name in _NAMES_OF_CODE if name in entry}
         try:
-            for job_type in configured_types(replace(settings, handlers={type: {**code, **good}})):
-                self.registry.add(job_type)
+            self.recurring.load(replace(settings, handlers={type: {**code, **good}}, schedules={}))
         except LoadError as error:
             shown = error.shown if error.shown != str(error) else ""
             self._note(module, type, None, error, shown=shown)
@@ -122,8 +139,17 @@ class InspectedApp(Pulpo):
 
     def _good(self, options: JobOptions, module: str, type: str) -> JobOptions:
         """Return the options that are right, each by itself; note the others."""
+        when = {name: value for name, value in options.items() if name in TIMING_OPTIONS}
         good: dict[str, object] = {}
+        try:
+            make_timing(when)
+            good |= when
+        except UsageError as error:
+            named = str(error).partition(" ")[0]
+            self._note(module, str(type), named if named in when else None, error)
         for name, value in options.items():
+            if name in when:
+                continue  # they count together
             alone = cast(JobOptions, {name: value})
             try:
                 make_job_type(alone, type="alone", bind=_nowhere, is_async=False, source="")

@@ -15,7 +15,14 @@ from pulpo.identity import check_id, check_priority, check_queue, check_type, ne
 from pulpo.retry import check_retries, spoken_backoff
 from pulpo.unique import Unique, check_unique
 
-__all__ = ["CONTROL_HEADERS", "Message", "check_headers", "check_moment", "check_ttr"]
+__all__ = [
+    "CONTROL_HEADERS",
+    "Message",
+    "check_headers",
+    "check_moment",
+    "check_ttr",
+    "with_control",
+]
 
 # Written by pulpo itself on the wire; a producer's own headers keep clear of them.
 CONTROL_HEADERS = frozenset(
@@ -35,6 +42,8 @@ CONTROL_HEADERS = frozenset(
         "priority",
         "queue",
         "retries",
+        "schedule",
+        "tick",
         "timeout",
         "ttr",
         "turn",
@@ -173,6 +182,14 @@ _set_backoff, _set_id = _slot.pop("backoff"), _slot.pop("id")
 _set_unique, _set_own_id = _slot.pop("unique"), _slot.pop("own_id")
 assert not _slot, f"a message with another body has no {list(_slot)}"
 _set_likeness = _Alike.__dict__["likeness"].__set__
+
+
+def with_control(message: Message, headers: Mapping[str, object]) -> Message:
+    """Return the same message with control headers, which producers cannot give: for pulpo."""
+    copy = message.with_body(message.body, id=message.id)
+    _set_headers(copy, {**message.headers, **headers})
+    _set_likeness(copy, None)
+    return copy
 
 
 def check_headers(headers: object) -> Mapping[str, object]:

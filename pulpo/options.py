@@ -13,6 +13,7 @@ from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
 from pulpo.errors import UnknownOptionError, UsageError, WrongTypeError
 from pulpo.identity import NORMAL, check_priority, check_queue, check_type
 from pulpo.message import check_ttr
+from pulpo.periodic.timing import TIMING_OPTIONS, TimingOptions, make_timing
 from pulpo.registry import Bind, JobType, Named, named_body
 from pulpo.retry import Backoff, RetryPolicy
 from pulpo.spelling import closest
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 __all__ = ["JobOptions", "check_known", "make_job_type"]
 
 
-class JobOptions(TypedDict, total=False):
+class JobOptions(TimingOptions, total=False):
     """What can be said about a job type; each option may be left out.
 
     `type` names it on the wire (default `module.qualname`), `aliases` are former names. `queue`
@@ -33,6 +34,8 @@ class JobOptions(TypedDict, total=False):
     another run. `timeout` ends one run, `ttr` is the lease, `expires` how long a job is worth
     running. `unique` keeps a second job out while there is one, True = one with the same values.
     `limit` is a `pulpo.Limit` over all workers, `slots` how many run at once in one process.
+    With `every` or `cron` it is published again and again, by the workers themselves; see
+    `TimingOptions`.
     """
 
     type: str
@@ -51,7 +54,10 @@ class JobOptions(TypedDict, total=False):
     slots: int
 
 
-KNOWN = tuple(JobOptions.__annotations__)
+KNOWN = (
+    *(name for name in JobOptions.__annotations__ if name not in TIMING_OPTIONS),
+    *TIMING_OPTIONS,
+)
 
 
 def check_known(names: Mapping[str, object], known: Sequence[str] = KNOWN) -> None:
@@ -100,6 +106,7 @@ def make_job_type(
         unique=check_unique(options.get("unique", False)) or None,
         **_limits(options),
         named=named,
+        timing=make_timing(options),
     )
 
 

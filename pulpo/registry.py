@@ -14,6 +14,7 @@ from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR, Envelope
 from pulpo.errors import DuplicateJobTypeError, UnknownJobTypeError, UsageError
 from pulpo.identity import NORMAL
 from pulpo.message import Message
+from pulpo.periodic.timing import Timing
 from pulpo.retry import RetryPolicy
 from pulpo.spelling import closest
 from pulpo.unique import Unique
@@ -57,7 +58,8 @@ class JobType:
     the body does not fit the handler's signature. The call returns a coroutine where `is_async`.
     `source` says where the code is. `timeout`, `ttr` and `expires` are seconds. `limit` holds over
     all workers, `slots` is how many run at once in one process; `named` returns the values in a
-    body by their names, by which a limit may go.
+    body by their names, by which a limit may go. `timing` says
+    when it is published by itself.
     """
 
     type: str
@@ -75,6 +77,7 @@ class JobType:
     limit: Limit | None = None
     slots: int | None = None
     named: Named = named_body
+    timing: Timing | None = None
 
     def for_job(self, headers: Mapping[str, object]) -> JobType:
         """Return this type by the rules that one job carries in its headers, if it does."""

@@ -97,6 +97,17 @@ class Run:
         return self.envelope.user_headers()
 
     @property
+    def schedule(self) -> str | None:
+        """The schedule that published the job; None for one that somebody else did."""
+        return self.envelope.schedule
+
+    @property
+    def tick(self) -> datetime | None:
+        """The moment, in UTC, for which its schedule published it: however late it runs."""
+        tick = self.envelope.tick
+        return None if tick is None else datetime.fromtimestamp(tick, UTC)
+
+    @property
     def deadline(self) -> datetime:
         """When this run's `timeout` is over, in UTC."""
         return datetime.fromtimestamp(self.started_at + self.job_type.timeout, UTC)

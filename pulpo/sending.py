@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 
 from pulpo.choosing import Choice
 from pulpo.codec import Codec
@@ -16,9 +17,9 @@ from pulpo.connections import Connections
 from pulpo.errors import QueueError
 from pulpo.events import Event
 from pulpo.handlers import declared_types
-from pulpo.job import NewJob
+from pulpo.job import Guard, NewJob
 from pulpo.listeners import Listeners
-from pulpo.message import Message
+from pulpo.message import Message, with_control
 from pulpo.middleware import Chains, Middleware, Outbound
 from pulpo.mold import cast
 from pulpo.publishing import JobRef, new_job, put
@@ -136,6 +137,22 @@ class Sender:
             self._tell(outbound.messages, found)
             outbound.results = found
         return found
+
+    def publish_guarded(
+        self, message: Message, guards: Sequence[Guard], said: Mapping[str, object]
+    ) -> JobRef:
+        """Publish a message whose job holds keys, with control headers that `said` names.
+
+        To middleware it is a message like any other.
+        """
+        with Outbound(self.chains.publish, [message]) as outbound:
+            seen = outbound.messages[0]
+            told = {**said, "guards": [[guard.key, guard.until] for guard in guards]}
+            job = replace(self._jobs([with_control(seen, told)])[0], guards=tuple(guards))
+            found = put(self._connections().adapter(), [job])
+            self._tell([seen], [ref for ref in found if not ref.existing])
+            outbound.results = found
+        return found[0]
 
     def _tell(self, messages: Iterable[Message], results: Iterable[object]) -> None:
         """Tell of the messages that were accepted."""

@@ -24,4 +24,5 @@ def parts_of(app: Pulpo) -> WorkerParts:
         listeners=app.sender.listeners,
         attendants=tuple(app.attendants),
         redaction=configured(),
+        ticker=app.recurring.ticker(),
     )

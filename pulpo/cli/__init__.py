@@ -36,6 +36,7 @@ _VERBS = {
         "List which limits hold jobs back, and who has slots.",
     ),
     "jobs": ("pulpo.cli.jobs", "jobs", "List, show, kick, delete, move, bury and edit jobs."),
+    "schedules": ("pulpo.cli.schedules", "schedules", "List, show, run and pause periodic jobs."),
     "explain": ("pulpo.cli.explain", "explain", "Say why a job is not running."),
     "replay": ("pulpo.cli.replay", "replay_job", "Run one job here, without the queue."),
     "check": ("pulpo.cli.check", "check", "Check code before it is deployed."),
@@ -74,6 +75,8 @@ class _LazyVerbs(Verbs):
         "work": "worker",
         "unpause": "resume",
         "ps": "workers",
+        "cron": "schedules",
+        "beat": "schedules",
     }
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002

@@ -1,4 +1,4 @@
-"""What is counted of a worker process, and what a watched one tells its supervisor of it.
+"""What is counted of a worker process, what a watched one tells its supervisor, what is due.
 
 It tells with each beat how it stands and what it has counted; one that nobody watches tells nothing
 of it.
@@ -16,6 +16,7 @@ from pulpo.worker.metering import report
 from pulpo.worker.report import BEAT_EVERY, Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.tally import Reader, Tally
+from pulpo.worker.ticking import Ticking
 
 __all__ = ["Observed"]
 
@@ -32,18 +33,24 @@ class Observed:
         self.tally = Tally(*(reader for reader, is_wanted in wanted if is_wanted))
         queues = settings.queues or parts.registry.queues()
         self._depths = Depths(parts.engine, queues, clock) if settings.counts_queues else None
+        self._ticking = Ticking.of(parts, settings, clock)
 
     def journal(self) -> Journal:
         """Return the journal for the worker."""
+        counts = [self.tally.count] if self.tally.is_read else []
+        if self._ticking is not None:
+            counts.append(self._ticking.count)
         return Journal(
             self._clock,
             format=self._settings.log_format,
-            counts=[self.tally.count] if self.tally.is_read else [],
+            counts=counts,
             redaction=self._redaction,
         )
 
     def begin(self, worker: Worker, reporter: Reporter) -> None:
-        """From now on tell how the worker stands."""
+        """From now on tell how the worker stands, and publish what is due."""
+        if self._ticking is not None:
+            self._ticking.start()
         if not self._settings.watched:
             return
         reporter.facts = lambda: self._facts(worker)
@@ -53,7 +60,9 @@ class Observed:
             self._depths.start()
 
     def end(self) -> None:
-        """Count no more queues."""
+        """Count no more queues, publish nothing more."""
+        if self._ticking is not None:
+            self._ticking.stop()
         if self._depths is not None:
             self._depths.stop()
 

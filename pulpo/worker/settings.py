@@ -15,6 +15,7 @@ from pulpo.middleware import Middleware
 from pulpo.redaction import DEFAULT, Redaction
 from pulpo.registry import Registry
 from pulpo.worker.attendants import Attendant
+from pulpo.worker.ticker import MakeTicker
 
 __all__ = ["ToldQueues", "WorkerParts", "WorkerSettings", "queue_with_slots", "told_queues"]
 
@@ -33,6 +34,7 @@ class WorkerSettings:
     beside the queue who works and what was done.
     `watched`: its jobs
     are counted, and told to the supervisor twice a second; `counts_queues`: those that wait too.
+    `deployed` is the second since the epoch at which the worker, not the process, was started.
     """
 
     queues: tuple[str, ...] = ()
@@ -49,6 +51,7 @@ class WorkerSettings:
     side: bool = True
     watched: bool = False
     counts_queues: bool = False
+    deployed: float | None = None
 
     def __post_init__(self) -> None:
         for name in ("threads", "async_slots"):
@@ -66,7 +69,8 @@ class WorkerParts:
     """What a worker process works with, made anew in each process after its start.
 
     `shown_url` is the queue's URL without secrets, `chain` the middleware around each run,
-    `attendants` are those who run beside the loop. The log does not tell what `redaction` hides.
+    `attendants` are those who run beside the loop, `ticker` makes who publishes periodic jobs, None
+    where there are none. The log does not tell what `redaction` hides.
     """
 
     engine: Engine
@@ -77,6 +81,7 @@ class WorkerParts:
     listeners: Listeners = field(default_factory=Listeners)
     attendants: Sequence[Attendant] = ()
     redaction: Redaction = DEFAULT
+    ticker: MakeTicker | None = None
 
 
 class ToldQueues(TypedDict):

@@ -66,7 +66,7 @@ class _Supervisor:
         http: socket.socket | None,
     ) -> None:
         self._loads = loads
-        self._settings = settings
+        self._settings = replace(settings, deployed=clock.wall())
         self._clock = clock
         self._journal = Journal(clock, format=settings.log_format)
         self._groups = Groups(len(loads), settings.threads)

@@ -64,6 +64,12 @@ def test_the_known_options_are_the_documented_ones():
         "unique",
         "limit",
         "slots",
+        "every",
+        "cron",
+        "tz",
+        "missed",
+        "within",
+        "overlap",
     }
 
 

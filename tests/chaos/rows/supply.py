@@ -36,6 +36,7 @@ _OF_EXTRAS = {
     "contrib/outbox/django": {"asgiref", "django"},
     "contrib/outbox/sqlalchemy.py": {"sqlalchemy"},
     "contrib/sentry.py": {"sentry_sdk"},
+    "periodic/calendar.py": {"cronsim"},
     "dashboard": {"jinja2", "markupsafe", "starlette", "uvicorn"},
     "worker/metrics.py": {"prometheus_client"},
 }
