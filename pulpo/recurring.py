@@ -91,6 +91,7 @@ class Recurring:
         from pulpo.scheduling import check_engine  # noqa: PLC0415  # few have schedules
 
         check_engine(self._choice.connections().engine)
+        self._scheduling().defined()  # what is wrong with one is said before anything begins
         return partial(_make, self)
 
     def _scheduling(self) -> Scheduling:

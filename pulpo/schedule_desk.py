@@ -15,7 +15,7 @@ from pulpo.codec import Codec
 from pulpo.duration import as_text
 from pulpo.errors import UnsupportedError, UsageError
 from pulpo.identity import new_id
-from pulpo.job import NewJob
+from pulpo.job import Guard, NewJob
 from pulpo.periodic import Cron, Overlap
 from pulpo.periodic.rules import find_zone
 from pulpo.publishing import JobRef, put
@@ -232,7 +232,9 @@ def _by_hand(fact: ScheduleFact, codec: Codec, now: float) -> NewJob:
     envelope = codec.decode(told.sample)
     new = new_id()
     expires = None if told.expires is None else now + told.expires
-    guards = () if told.timing.overlap is Overlap.ALLOW else (overlap_guard(fact.name),)
+    guards = [Guard(key, until) for key, until in envelope.guards]
+    if told.timing.overlap is not Overlap.ALLOW:
+        guards.append(overlap_guard(fact.name))
     envelope = envelope.with_headers(
         id=new,
         schedule=fact.name,

@@ -13,8 +13,9 @@ from datetime import datetime
 from pulpo.codec import Codec
 from pulpo.duration import seconds
 from pulpo.errors import UsageError, WrongTypeError
+from pulpo.guarding import guarding_of, id_key
 from pulpo.identity import derived_id
-from pulpo.job import Guard
+from pulpo.job import Guard, kept_guard
 from pulpo.message import Message
 from pulpo.periodic import MOST, Every, Overlap, Timing
 from pulpo.publishing import new_job
@@ -48,7 +49,7 @@ class Schedule:
     def tick(self, at: float) -> Tick:
         """Return the job for a tick; the same one in each process, as far as its id goes."""
         message = self.message.with_body(self.message.body, id=derived_id(self.name, at))
-        guards = [Guard(f"id:{message.id}", self._hold())]
+        guards = [Guard(id_key(message.id), self._hold())]
         if self.timing.overlap is not Overlap.ALLOW:
             guards.append(overlap_guard(self.name))
         return Tick(self.name, at, message, guards)
@@ -67,6 +68,12 @@ class Schedule:
     def define(self, codec: Codec, find: Callable[[str], JobType | None]) -> Definition:
         """Return what every seat may know of it. Raises what publishing it would raise."""
         job_type, message = find(self.message.type), self.message
+        own = guarding_of(message, job_type)
+        if own and kept_guard(own.guards) and self.timing.overlap is not Overlap.ALLOW:
+            raise UsageError(
+                f"its jobs are unique, which keeps them apart already, so overlap must be 'allow': "
+                f"{self.timing.overlap.value!r}"
+            )
         expires = message.expires
         if expires is None and job_type is not None:
             expires = job_type.expires

@@ -24,6 +24,7 @@ from pulpo.run import Run
 from pulpo.schedules import Schedule, Tick, Timetable, schedule_message
 from pulpo.sending import Sender
 from pulpo.side import SideStore, side_of
+from pulpo.telling.schedules import Definition
 from pulpo.timekeeping import Timekeeper
 
 __all__ = ["Scheduling", "check_engine", "unfit"]
@@ -81,9 +82,18 @@ class Scheduling:
     ) -> Timekeeper:
         """Return who publishes the ticks; raises `UnsupportedError` for a queue without guards."""
         check_engine(engine)
-        codec, find = self._sender.codec, self._registry.find
-        known = [(each, each.define(codec, find)) for each in self.timetable]
-        return Timekeeper(known, self._publish, _opener(engine), clock, since=since)
+        return Timekeeper(self.defined(), self._publish, _opener(engine), clock, since=since)
+
+    def defined(self) -> list[tuple[Schedule, Definition]]:
+        """Return all schedules as every seat may know them; `UsageError` for one that can't be."""
+        found = []
+        for schedule in self.timetable:
+            try:
+                told = schedule.define(self._sender.codec, self._registry.find)
+            except (UsageError, CodecError) as error:
+                raise UsageError(f"schedule {schedule.name!r}: {error}") from error
+            found.append((schedule, told))
+        return found
 
     def _publish(self, tick: Tick) -> JobRef:
         said = {"schedule": tick.schedule, "tick": tick.at}

@@ -141,14 +141,18 @@ class Sender:
     def publish_guarded(
         self, message: Message, guards: Sequence[Guard], said: Mapping[str, object]
     ) -> JobRef:
-        """Publish a message whose job holds keys, with control headers that `said` names.
+        """Publish a message whose job holds these keys before its own, with control headers `said`.
 
         To middleware it is a message like any other.
         """
+        from pulpo.guarding import guarding_of  # noqa: PLC0415  # plain jobs do without
+
         with Outbound(self.chains.publish, [message]) as outbound:
             seen = outbound.messages[0]
-            told = {**said, "guards": [[guard.key, guard.until] for guard in guards]}
-            job = replace(self._jobs([with_control(seen, told)])[0], guards=tuple(guards))
+            own = guarding_of(seen, self._find(seen.type))
+            keys = [[guard.key, guard.until] for guard in (*guards, *(own.guards if own else ()))]
+            job = self._jobs([with_control(seen, {**said, "guards": keys})])[0]
+            job = replace(job, guards=(*guards, *job.guards))
             found = put(self._connections().adapter(), [job])
             self._tell([seen], [ref for ref in found if not ref.existing])
             outbound.results = found

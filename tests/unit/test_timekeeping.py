@@ -255,6 +255,34 @@ def test_a_clock_that_is_put_back_publishes_nothing_twice(app: Pulpo, clock: Man
     assert ticks(app) == [NINE - HOUR + n * 600.0 for n in (2, 3)]
 
 
+def test_a_tick_of_a_unique_type_is_skipped_while_the_same_job_is_there(
+    app: Pulpo, clock: ManualClock, store: SideStore
+) -> None:
+    @app.job(type="sync", unique=True, every="1h")
+    def sync() -> None: ...
+
+    keeper = app.timekeeper()
+    keeper.tick()
+    sync.delay()
+    clock.advance(HOUR)
+    keeper.tick()
+    assert ticks(app) == [None]
+    run_all(app)
+    clock.advance(HOUR)
+    keeper.tick()
+
+    assert ticks(app) == [NINE + HOUR]
+    assert (fact(store, "sync").published, fact(store, "sync").skipped) == (1, 1)
+
+
+def test_unique_and_overlap_are_one_too_many(app: Pulpo) -> None:
+    @app.job(type="sync", unique=True, every="1h", overlap="skip")
+    def sync() -> None: ...
+
+    with pytest.raises(UsageError, match="schedule 'sync': its jobs are unique"):
+        app.parts()
+
+
 # Two deploys at once
 
 
