@@ -58,4 +58,5 @@ def _job_facts(found: ListedJob, shown: ShownJob, rival: JobId | None) -> JobFac
         duplicate_of=rival,
         limited=shown.limited,
         turn=shown.turn,
+        origin=shown.origin,
     )

@@ -54,7 +54,7 @@ class JobFacts:
     `expires` a second since the epoch. `error` is its last failure in one line, `problem` why no
     worker would run it as it is. `duplicate_of` is another job that holds the key of this one.
     `limited` is since when it is put back because it was not to start yet, `turn` the second since
-    the epoch that a rate has given it.
+    the epoch that a rate has given it. `origin` is the schedule that published it.
     """
 
     id: JobId
@@ -69,6 +69,7 @@ class JobFacts:
     duplicate_of: JobId | None = None
     limited: float | None = None
     turn: float | None = None
+    origin: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -141,16 +142,17 @@ class Reason:
 class Explanation:
     """Why a job is not running: all reasons that hold, the most decisive first.
 
-    `state` is None where nobody has the job.
+    `state` is None where nobody has the job, `origin` where no schedule published it.
     """
 
     id: JobId
     state: JobState | None
     reasons: tuple[Reason, ...]
+    origin: str | None = None
 
     def as_json(self) -> dict[str, object]:
         """Return it as values that JSON has."""
-        return {
+        found: dict[str, object] = {
             "id": self.id,
             "state": None if self.state is None else self.state.value,
             "reasons": [
@@ -158,6 +160,7 @@ class Explanation:
                 for reason in self.reasons
             ],
         }
+        return found if self.origin is None else {**found, "from": self.origin}
 
 
 def explain(id: JobId, facts: Facts) -> Explanation:
@@ -165,7 +168,7 @@ def explain(id: JobId, facts: Facts) -> Explanation:
     job = facts.job
     if job is None:
         return Explanation(id, None, (_NOBODY_HAS_IT,))
-    return Explanation(id, job.state, tuple(_BY_STATE[job.state](job, facts)))
+    return Explanation(id, job.state, tuple(_BY_STATE[job.state](job, facts)), job.origin)
 
 
 _NOBODY_HAS_IT = Reason(

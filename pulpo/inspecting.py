@@ -20,7 +20,7 @@ from pulpo.loading import import_modules, make_folder_importable
 from pulpo.options import JobOptions, make_job_type
 from pulpo.periodic.timing import TIMING_OPTIONS, make_timing
 from pulpo.registry import Bindable
-from pulpo.scheduling import unfit
+from pulpo.scheduling import check_engine, unfit
 
 __all__ = ["Fault", "InspectedApp"]
 
@@ -68,8 +68,17 @@ class InspectedApp(Pulpo):
                     raise
                 self._note(name, None, None, error, shown=error.shown)
         self.load_handlers()
-        for name, why in unfit(self.recurring.schedules(), self.codec, self.registry):
+        self._look_at_schedules()
+
+    def _look_at_schedules(self) -> None:
+        schedules = self.recurring.schedules()
+        for name, why in unfit(schedules, self.codec, self.registry):
             self._note("", name, None, why)
+        try:
+            if schedules:
+                check_engine(self.engine)
+        except UsageError as error:
+            self._note("", None, None, error)
 
     def job(self, function: Any = None, /, **options: Unpack[JobOptions]) -> Any:
         """Make a function a job type, or note why it can't be one."""

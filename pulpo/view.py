@@ -15,7 +15,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import date, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 
 from pulpo.codec import Codec
 from pulpo.envelope import UNDECODABLE, Envelope
@@ -38,6 +38,7 @@ class ShownJob:
     "done", has "started", or for so many seconds from its acceptance. `limited` is since which
     second of the epoch it is put back because it was not to start yet, `turn` the one that a rate
     has given it.
+    None where nobody knows. `schedule` published it for the second `tick`, None = by hand.
     """
 
     id: str
@@ -58,10 +59,22 @@ class ShownJob:
     guards: tuple[tuple[str, Until], ...] = ()
     limited: float | None = None
     turn: float | None = None
+    schedule: str | None = None
+    tick: float | None = None
+
+    @property
+    def origin(self) -> str | None:
+        """Which schedule published it, and for when; None for a job that somebody else did."""
+        if self.schedule is None:
+            return None
+        if self.tick is None:
+            return f"schedule {self.schedule!r}, by hand"
+        moment = datetime.fromtimestamp(self.tick, UTC).isoformat(timespec="seconds")
+        return f"schedule {self.schedule!r}, for {moment.replace('+00:00', 'Z')}"
 
     def as_json(self) -> dict[str, object]:
-        """Return the job as values that JSON has."""
-        return {
+        """Return the job as values that JSON has; `schedule` only where one published it."""
+        found: dict[str, object] = {
             "id": self.id,
             "queue": self.queue,
             "state": self.state,
@@ -76,6 +89,9 @@ class ShownJob:
             "earlier": list(self.earlier),
             "problem": self.problem,
         }
+        if self.schedule is not None:
+            found["schedule"] = {"name": self.schedule, "tick": self.tick}
+        return found
 
 
 def show(job: ListedJob, keys: Codec) -> ShownJob:
@@ -135,6 +151,8 @@ def _decoded(job: ListedJob, envelope: Envelope, story: Envelope, problem: str |
         age=job.age,
         expires=envelope.expires,
         guards=tuple((key, until) for key, until in envelope.guards),
+        schedule=envelope.schedule,
+        tick=envelope.tick,
     )
 
 

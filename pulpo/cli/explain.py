@@ -69,7 +69,8 @@ def _answer(id: str, admin: QueueAdmin, engine: Engine, hidden: Redaction) -> Ex
 
 def _for_people(answer: Explanation) -> str:
     state = "not here" if answer.state is None else answer.state.value
-    lines = [f"{escape(answer.id)} is {state}"]
+    source = f" (from {answer.origin})" if answer.origin else ""
+    lines = [f"{escape(answer.id)} is {state}{escape(source)}"]
     for reason in answer.reasons:
         lines.append(f"{reason.code.value:<13} {escape(reason.text)}")
         lines.append(f"{'':13} do: {escape(reason.hint)}")

@@ -55,6 +55,8 @@ def paragraph(job: ShownJob) -> str:
         ("priority", str(job.priority)),
         ("attempt", str(job.attempt)),
     ]
+    if job.origin:
+        fields.append(("from", job.origin))
     if job.state == "delayed":
         fields.append(("due", f"in {as_text(job.due)}"))
     if job.problem:

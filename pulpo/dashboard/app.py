@@ -34,6 +34,7 @@ from pulpo.dashboard.guard import Auth, Guard
 from pulpo.dashboard.pages import PageRoutes
 from pulpo.dashboard.reading import Reading
 from pulpo.dashboard.rendering import Pages
+from pulpo.dashboard.schedules import ScheduleRoutes
 from pulpo.dashboard.seat import Seat
 from pulpo.dashboard.side import Telling
 from pulpo.dashboard.told import SideTelling
@@ -74,10 +75,13 @@ def build(
 ) -> Starlette:
     """Return the dashboard of an app's queue, without what of its jobs is `hidden`."""
     seat = _seat(app, read_only=read_only, told=told, hidden=hidden or configured())
+    schedules = ScheduleRoutes(seat, app.engine)
+    acting = [*BulkRoutes(seat).routes(), *ActRoutes(seat).routes(), *schedules.acts()]
     routes: list[BaseRoute] = [
         Mount("/static", StaticFiles(directory=_STATIC)),
-        *([] if read_only else [*BulkRoutes(seat).routes(), *ActRoutes(seat).routes()]),
+        *([] if read_only else acting),
         *PageRoutes(seat).routes(),
+        *schedules.pages(),
     ]
     guard = Middleware(
         Guard,
