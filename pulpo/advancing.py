@@ -18,6 +18,8 @@ __all__ = ["ASK_AGAIN", "Advance", "Publish", "advance", "is_superseded", "next_
 
 #: A tick that waits for the end of the last job is offered again after so many seconds.
 ASK_AGAIN = 5.0
+# So many ticks are published before that is said: others go on from there, if need be.
+_AT_ONCE = 50
 # How often each schedule is looked at where nothing is due, in seconds: its fact must not end.
 _LOOK_EVERY = 86_400.0
 
@@ -34,13 +36,14 @@ class Publish(Protocol):
 class Advance:
     """What one look at a schedule has come to.
 
-    `fact` is how it stands now, to be written; `accepted` what was published by this look, and
-    `error` what kept it from going on.
+    `fact` is how it stands now, to be written; `accepted` what was published by this look, `error`
+    what kept it from going on, and `has_more` tells that there is more to be published now.
     """
 
     fact: ScheduleFact
     accepted: tuple[JobRef, ...] = ()
     error: Exception | None = None
+    has_more: bool = False
 
 
 def is_superseded(name: str, me: Keeper, keepers: Iterable[Keeper]) -> bool:
@@ -78,7 +81,8 @@ def advance(schedule: Schedule, fact: ScheduleFact, now: float, publish: Publish
     found = plan(schedule.timing, fact.upto, now)
     accepted: list[JobRef] = []
     offered = found.ticks if fact.waiting is None else (fact.waiting, *found.ticks)
-    for at in offered:
+    some = offered[:_AT_ONCE]
+    for at in some:
         if fact.waiting is not None and at != fact.waiting:
             fact = replace(fact, skipped=fact.skipped + 1, upto=at)  # one waits, that is enough
             continue
@@ -90,8 +94,10 @@ def advance(schedule: Schedule, fact: ScheduleFact, now: float, publish: Publish
         fact = _offered(schedule, fact, tick, ref)
         if ref is not None and not ref.existing:
             accepted.append(ref)
-    upto = max(fact.upto, found.upto)
-    return Advance(replace(fact, upto=upto, missed=fact.missed + found.missed), tuple(accepted))
+    has_more = len(some) < len(offered)
+    upto = fact.upto if has_more else max(fact.upto, found.upto)
+    fact = replace(fact, upto=upto, missed=fact.missed + found.missed)
+    return Advance(fact, tuple(accepted), has_more=has_more)
 
 
 def _offered(

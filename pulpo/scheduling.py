@@ -6,10 +6,9 @@ Part of `pulpo.app`, apart from it since most programs never load what is behind
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import closing
 from typing import Any
 
-from pulpo.adapter import Engine
+from pulpo.adapter import Engine, GuardsBeside
 from pulpo.clock import Clock
 from pulpo.codec import Codec
 from pulpo.configuration import Settings
@@ -126,9 +125,9 @@ def _opener(engine: Engine) -> Callable[[], SideStore]:
 
 def check_engine(engine: Engine) -> None:
     """Raise `UnsupportedError` where workers could not agree who publishes a tick."""
-    with closing(_opener(engine)()) as store:
-        if not store.is_whole:
-            raise _no_guards()
+    if isinstance(engine, GuardsBeside) and engine.guards_beside is False:
+        raise _no_guards()
+    _opener(engine)().close()  # nothing is opened before it is used
 
 
 def _no_guards() -> UnsupportedError:

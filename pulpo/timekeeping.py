@@ -181,7 +181,7 @@ class Timekeeper:
             told_why = f"a tick of schedule {name!r} is not published yet: {kind}{step.error}"
             return now + self._pause_after(name, told_why)
         self._is_well(name)
-        return next_look(schedule, step.fact, now)
+        return now if step.has_more else next_look(schedule, step.fact, now)
 
     def _pause_after(self, name: str, failure: str) -> float:
         """Return how long to wait, in seconds; say why where it is the first time."""

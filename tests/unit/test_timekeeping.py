@@ -170,6 +170,23 @@ def test_what_was_missed_is_made_up_for_as_the_schedule_says(
     assert [fact(store, name).missed for name in found] == [5, 4, 0]
 
 
+def test_a_long_time_is_made_up_for_in_parts_by_whoever_is_there(
+    app: Pulpo, clock: ManualClock, store: SideStore
+) -> None:
+    declare(app, every="10m", missed="all")
+    keepers = [app.timekeeper() for _ in range(3)]
+    for keeper in keepers:
+        keeper.tick()
+    clock.advance(24 * HOUR)
+    parts = []
+    while sum(parts) < 144:
+        parts.append(len(keepers[len(parts) % 3].tick().published))
+
+    assert parts == [50, 50, 44]
+    assert [len(keeper.tick().published) for keeper in keepers] == [0, 0, 0]
+    assert (fact(store, "report").published, fact(store, "report").missed) == (144, 0)
+
+
 def test_without_overlap_a_tick_is_skipped_while_the_last_one_is_not_done(
     app: Pulpo, clock: ManualClock, store: SideStore
 ) -> None:
