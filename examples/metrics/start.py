@@ -1,4 +1,4 @@
-"""Start the chain of reports three hours back: `python -m examples.metrics.start`."""
+"""Make three hours of raw data, and ask for their reports: `python -m examples.metrics.start`."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ def main() -> None:
     hours = [now - raw.HOUR * n for n in range(HOURS, 0, -1)]
     for hour in hours:
         raw.write(hour)
-    # An hour is complete, and its report due, when the next one starts.
-    ref = report.schedule_at(hours[0] + raw.HOUR, hours[0])
-    print(f"{HOURS} hours of raw data; the first report is job {ref.id}")
+        # An id of its own: asked for twice, a report is made once.
+        report.using(id=f"metrics.report-{hour:%Y-%m-%dT%H}").delay(hour)
+    print(
+        f"{HOURS} hours of raw data, {HOURS} reports asked for; from now on there is one each hour"
+    )
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import sys
+import time
 from email import message_from_bytes
 
 from tests.examples.conftest import Stage
@@ -80,10 +81,43 @@ def test_an_order_that_cannot_be_checked_is_buried_and_says_why(stage: Stage) ->
     assert any("field PID-3 is missing" in text for text in shown)
 
 
-def test_two_chains_of_reports_become_one(stage: Stage) -> None:
+def test_reports_that_are_asked_for_twice_are_made_once(stage: Stage) -> None:
     stage.python("examples.metrics.start")
     stage.python("examples.metrics.start")
+    assert stage.counts("metrics")["ready"] == 3
     with stage.running("pulpo", "worker", "examples.metrics.tasks", "--processes", "2"):
-        stage.wait_for("metrics", delayed=1)
+        stage.wait_for("metrics")
 
     assert len(list((stage.folder / "metrics" / "reports").glob("*.html"))) == 3
+
+
+NIGHT = """
+from contextlib import closing
+from dataclasses import replace
+from examples.metrics import raw, tasks
+from pulpo import default_app
+from pulpo.side import side_of
+from pulpo.telling.schedules import read_schedules, write_schedule
+
+with closing(side_of(default_app().engine)) as store:
+    fact = read_schedules(store)["metrics.report"]
+    evening = (raw.this_hour() - 3 * raw.HOUR).timestamp()
+    assert write_schedule(store, replace(fact, upto=evening))
+"""
+
+
+def test_after_a_night_without_a_worker_the_reports_catch_up_hour_by_hour(stage: Stage) -> None:
+    stage.python("examples.metrics.start")
+    with stage.running("pulpo", "worker", "examples.metrics.tasks", "--processes", "2"):
+        stage.wait_for("metrics")
+    reports = stage.folder / "metrics" / "reports"
+    for page in reports.iterdir():
+        page.unlink()
+    # As if the last worker had ended three hours ago.
+    stage.command(sys.executable, "-c", NIGHT)
+
+    with stage.running("pulpo", "worker", "examples.metrics.tasks", "--processes", "2"):
+        deadline = time.monotonic() + 30
+        while len(list(reports.glob("*.html"))) < 3:
+            assert time.monotonic() < deadline, sorted(reports.iterdir())
+            time.sleep(0.1)
