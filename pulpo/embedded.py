@@ -28,7 +28,6 @@ from pulpo.worker.loop import Worker
 from pulpo.worker.rules import refused_types
 from pulpo.worker.settings import WorkerParts, WorkerSettings, queue_with_slots, told_queues
 from pulpo.worker.tally import Reader, Tally
-from pulpo.worker.ticking import Ticking
 
 if TYPE_CHECKING:
     from typing import Self
@@ -65,7 +64,11 @@ class EmbeddedWorker:
         self._clock = clock
         self._tally = Tally(*([Reader.SIDE] if settings.side else []))
         counts = [self._tally.count] if settings.side else []
-        self._ticking = Ticking.of(parts, settings, clock)
+        self._ticking = None
+        if parts.ticker is not None:
+            from pulpo.worker.ticking import Ticking  # noqa: PLC0415  # few have schedules
+
+            self._ticking = Ticking.of(parts, settings, clock)
         if self._ticking is not None:
             counts.append(self._ticking.count)
         self._journal = Journal(

@@ -16,7 +16,6 @@ from pulpo.worker.metering import report
 from pulpo.worker.report import BEAT_EVERY, Reporter
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.tally import Reader, Tally
-from pulpo.worker.ticking import Ticking
 
 __all__ = ["Observed"]
 
@@ -33,7 +32,11 @@ class Observed:
         self.tally = Tally(*(reader for reader, is_wanted in wanted if is_wanted))
         queues = settings.queues or parts.registry.queues()
         self._depths = Depths(parts.engine, queues, clock) if settings.counts_queues else None
-        self._ticking = Ticking.of(parts, settings, clock)
+        self._ticking = None
+        if parts.ticker is not None:
+            from pulpo.worker.ticking import Ticking  # noqa: PLC0415  # few have schedules
+
+            self._ticking = Ticking.of(parts, settings, clock)
 
     def journal(self) -> Journal:
         """Return the journal for the worker."""

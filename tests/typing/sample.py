@@ -202,6 +202,22 @@ def the_rest() -> None:
     assert_type(pulpo.__version__, str)
 
 
+@pulpo.job(cron="0 9 * * mon-fri", tz="Europe/Zurich", missed="all", overlap="queue")
+def daily() -> None:
+    assert_type(pulpo.current_job().tick, datetime | None)
+
+
+def schedules() -> None:
+    pulpo.schedule(welcome, args=(7,), every=timedelta(hours=1), name="seven")
+    pulpo.schedule(welcome.using(priority=1), args={"user_id": 7}, cron="0 9 * * *", within="1d")
+    pulpo.schedule("image.tidy", every="1h")
+    pulpo.schedule(pulpo.Message(type="image.tidy"), every="1h")
+    pulpo.schedule(7, every="1h")  # E
+    pulpo.schedule(welcome, every="1h", missed="never")  # E
+    pulpo.schedule(welcome, evry="1h")  # E
+    pulpo.job(every="1h", overlap="maybe")(daily)  # E
+
+
 @pulpo.around("run")
 def timed(run: pulpo.Run) -> Iterator[None]:
     assert_type(run.attempt, int)

@@ -68,6 +68,23 @@ def test_a_file_says_url_and_handlers(folder, name, text):
     assert settings.handlers == {"a.b": {"handler": "m:f"}}
 
 
+def test_a_file_says_schedules(folder):
+    (folder / "pulpo.toml").write_text('[schedules]\n"a.b" = { type = "t", every = "1h" }')
+
+    assert find_settings().schedules == {"a.b": {"type": "t", "every": "1h"}}
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["schedules = 7", '[schedules]\na = "t"', '[schedules]\na.b = { type = "t", every = "1h" }'],
+)
+def test_schedules_that_are_none_are_refused_with_the_file(folder, text):
+    (folder / "pulpo.toml").write_text(text)
+
+    with pytest.raises(ConfigurationError, match=r"schedules.*pulpo\.toml"):
+        find_settings()
+
+
 def test_the_nearest_file_that_speaks_of_pulpo_counts(folder):
     (folder.parent.parent / "pulpo.toml").write_text('url = "memory://far"')
     (folder.parent / "pyproject.toml").write_text('[tool.pulpo]\nurl = "memory://near"')

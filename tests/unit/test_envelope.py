@@ -87,6 +87,23 @@ def test_guards_that_are_none_are_nonsense(guards):
         check_control({"type": "t", "guards": guards})
 
 
+@pytest.mark.parametrize(
+    ("header", "value"),
+    [("schedule", ""), ("schedule", 7), ("schedule", "a\n"), ("tick", "now"), ("tick", -1)],
+)
+def test_a_schedule_that_is_none_is_nonsense(header, value):
+    with pytest.raises(DecodeError, match=f"'{header}'"):
+        check_control({"type": "t", header: value})
+
+
+def test_a_job_says_which_schedule_it_is_from():
+    headers = {"type": "t", "schedule": "daily", "tick": 1.8e9}
+    check_control(headers)
+    envelope = Envelope(headers, None)
+
+    assert (envelope.schedule, envelope.tick, envelope.user_headers()) == ("daily", 1.8e9, {})
+
+
 def test_guards_say_how_long_they_are_held():
     guards = [["a", "done"], ["b", "started"], ["c", 86_400.0]]
     check_control({"type": "t", "guards": guards})

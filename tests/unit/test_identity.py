@@ -18,6 +18,7 @@ from pulpo.identity import (
     check_priority,
     check_queue,
     check_type,
+    derived_id,
     new_id,
     new_ids,
     published_at,
@@ -49,6 +50,17 @@ def test_ids_of_one_batch_differ():
 
     assert len(set(ids)) == 500
     assert {UUID(each).version for each in ids} == {7}
+
+
+def test_an_id_that_follows_from_name_and_moment_is_the_same_for_all_and_like_any_other():
+    made = derived_id("report.daily", 1_800_000_000.0)
+
+    # Never another one: a deploy in the middle of a tick would publish it twice.
+    assert made == "01a3185c-5000-7422-92d7-6d2a7ce1d5eb"
+    assert (UUID(made).version, UUID(made).variant) == (7, "specified in RFC 4122")
+    assert published_at(made) == 1_800_000_000.0
+    others = {derived_id(name, at) for name in ("a", "b", "a b") for at in (0.0, 0.5, 1.0, 60.0)}
+    assert len(others) == 12
 
 
 def test_a_forked_child_makes_other_ids():

@@ -120,6 +120,24 @@ def test_the_module_job_can_be_imported_from():
     assert not isinstance(pulpo.job, types.ModuleType)
 
 
+KEPT_AWAY = """
+import sys, pulpo
+
+@pulpo.job(type="t")
+def f(): ...
+
+pulpo.configure(url="memory://")
+f.delay()
+pulpo.run_worker(burst=True)
+heavy = ["cronsim", "zoneinfo", "pulpo.schedules", "pulpo.timekeeping", "pulpo.worker.ticking"]
+print([name for name in heavy if name in sys.modules])
+"""
+
+
+def test_who_has_no_schedules_loads_nothing_of_them():
+    assert python(KEPT_AWAY).splitlines()[-1] == "[]"
+
+
 def test_the_version_is_that_of_the_package():
     assert pulpo.__version__.count(".") == 2
 

@@ -152,6 +152,6 @@ ROWS = (
         passes="each tick of each schedule is published once, none is missed",
         act=act,
         short={"steps": 60, "kills": 20},
-        full={"steps": 1_500, "kills": 400},
+        full={"steps": 600, "kills": 200},
     ),
 )
