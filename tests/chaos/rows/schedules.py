@@ -1,4 +1,4 @@
-"""R1: a year of periodic jobs by a clock that is moved, while those who publish them are killed."""
+"""S1: a year of periodic jobs by a clock that is moved, while those who publish them are killed."""
 
 from __future__ import annotations
 
@@ -147,7 +147,7 @@ def _judge(trial: Trial, place: Place, expected: Mapping[str, set[int]], now: fl
 
 ROWS = (
     Row(
-        name="R1",
+        name="S1",
         says="ten processes keep periodic jobs over a year, summer time and all, and are killed",
         passes="each tick of each schedule is published once, none is missed",
         act=act,
