@@ -10,14 +10,16 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from datetime import datetime
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from tests.acceptance.command_line import CommandLine
+from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.processes import children, until
 
 TASKS = """
@@ -133,6 +135,51 @@ def test_without_overlap_a_run_by_hand_is_refused_while_one_waits(pulpo: Command
     assert "(from schedule 'report', by hand)" in explained.out
     job = json.loads(pulpo("jobs", "show", first.out.strip(), "--json").out)
     assert job["schedule"] == {"name": "report", "tick": None}
+
+
+SLOW = """
+import time, pulpo
+
+@pulpo.job(type="slow", every="1s", overlap="{overlap}", retries=1, backoff=0)
+def slow():
+    run = pulpo.current_job()
+    with open("done", "a") as file:
+        file.write(f"{{run.tick.timestamp():.0f}} {{run.attempt}} {{time.time()}} ")
+        file.flush()
+        time.sleep(1.3)
+        file.write(f"{{time.time()}}\\n")
+    if run.attempt == 1:
+        raise OSError("once more")
+"""
+
+
+@pytest.mark.parametrize("overlap", ["skip", "queue"])
+@pytest.mark.parametrize("engine", ["file", "beanstalkd"])
+def test_no_tick_overlaps_with_the_last_one_nor_with_its_retries(
+    engine: str, overlap: str, tmp_path: Path, request: pytest.FixtureRequest
+) -> None:
+    (tmp_path / "shop.py").write_text(SLOW.format(overlap=overlap))
+    with ExitStack() as stack:
+        url = f"sqlite:///{tmp_path}/queue.db"
+        if engine == "beanstalkd":
+            request.getfixturevalue("beanstalkd_program")
+            server = stack.enter_context(Beanstalkd())
+            url = f"{server.url}?side=sqlite:///{tmp_path}/side.db"
+        pulpo = CommandLine(tmp_path, url)
+        with worker(pulpo, "--processes", "2", "--threads", "2"):
+            until(lambda: len(done(pulpo)) >= 4, "two jobs, each with a retry", patience=40)
+        told = shown(pulpo, "slow")
+
+    runs = [[float(word) for word in words] for words in done(pulpo) if len(words) == 4]
+    for (tick, attempt, _, ended), (following, again, began, _) in pairwise(runs):
+        assert began >= ended
+        assert (following, again) == (tick, 2) if attempt == 1 else following > tick
+    assert told["counts"]["skipped"] >= 1
+    assert told["counts"]["published"] >= len(runs) // 2
+    if overlap == "queue":
+        # The next one comes as soon as the last is done, and not only with the next tick.
+        gaps = [b[2] - a[3] for a, b in pairwise(runs) if b[1] == 1]
+        assert min(gaps) < 0.9, gaps
 
 
 def test_a_burst_publishes_nothing(pulpo: CommandLine) -> None:
