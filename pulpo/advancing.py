@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pulpo.periodic import Overlap, handover, plan
+from pulpo.periodic import Overlap, handover, plan, trusted
 from pulpo.publishing import JobRef
 from pulpo.schedules import Schedule, Tick
 from pulpo.telling.schedules import Definition, Keeper, ScheduleFact
@@ -61,11 +61,13 @@ def is_superseded(name: str, me: Keeper, keepers: Iterable[Keeper]) -> bool:
 def standing(fact: ScheduleFact | None, name: str, told: Definition, now: float) -> ScheduleFact:
     """Return how a schedule stands by its definition here.
 
-    One that nobody has seen begins now. One with another rule makes up for nothing that was never
-    due.
+    One that nobody has seen begins now, and so does one of which a clock far ahead has said that
+    all is published. One with another rule makes up for nothing that was never due.
     """
     if fact is None:
         return ScheduleFact(name=name, definition=told, upto=now)
+    if trusted(fact.upto, now) != fact.upto:
+        fact = replace(fact, upto=now)
     if fact.definition.digest == told.digest:
         return fact
     before, upto = fact.definition.timing.rule, fact.upto

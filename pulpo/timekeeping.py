@@ -112,8 +112,9 @@ class Timekeeper:
             if due:
                 self._look(due, now, published)
                 self._is_well("")
-        except QueueError as error:
-            again = now + self._pause_after("", f"no schedule is kept for now: {error}")
+        except Exception as error:  # noqa: BLE001  # a store may be a third party's
+            kind = "" if isinstance(error, QueueError) else f"{type(error).__name__}: "
+            again = now + self._pause_after("", f"no schedule is kept for now: {kind}{error}")
             self._next.update((name, again) for name in due)
         return Ticked(tuple(published), min(self._next.values(), default=None))
 

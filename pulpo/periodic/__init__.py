@@ -9,7 +9,7 @@ decisions: nothing here knows a job type, a queue, or what time it is.
 
 from __future__ import annotations
 
-from pulpo.periodic.plan import LATE, MOST, Plan, handover, plan
+from pulpo.periodic.plan import LATE, MOST, Plan, handover, plan, trusted
 from pulpo.periodic.rules import Cron, Every, Rule
 from pulpo.periodic.timing import (
     TIMING_OPTIONS,
@@ -35,4 +35,5 @@ __all__ = [
     "handover",
     "make_timing",
     "plan",
+    "trusted",
 ]

@@ -38,13 +38,12 @@ class Plan:
 
 
 def plan(timing: Timing, since: float, now: float) -> Plan:
-    """Plan for a schedule of which everything up to `since` is done.
+    """Plan for a schedule of which everything up to `since` is done, which is to be `trusted`.
 
     A tick of the last minute is in time, whatever else was missed. Older ones are made up for as
     the timing says: none of them, the last one where no tick in time stands for it, or all; within
     its bound, and never more than `MOST`.
     """
-    since = trusted(since, now)
     in_time, _ = timing.rule.within(max(since, now - LATE), now, most=MOST)
     missed, others = timing.rule.within(
         max(since, now - timing.within), min(now - LATE, now), most=MOST

@@ -90,7 +90,11 @@ class Ticking:
             self._thread.join(patience)
 
     def _serve(self) -> None:
-        ticker = self._make()
+        try:
+            ticker = self._make()
+        except Exception as error:  # noqa: BLE001  # told, and the work goes on
+            self._say("ERROR", f"this process keeps no schedules: {error}")
+            return
         ticker.say = self._say
         while not self._ending:
             if self._ended:

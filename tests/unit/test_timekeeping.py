@@ -300,6 +300,23 @@ def test_unique_and_overlap_are_one_too_many(app: Pulpo) -> None:
         app.parts()
 
 
+def test_a_clock_that_was_years_ahead_stops_a_schedule_for_no_longer_than_itself(
+    app: Pulpo, clock: ManualClock, store: SideStore
+) -> None:
+    declare(app, every="10m")
+    keeper = app.timekeeper()
+    keeper.tick()
+    clock.jump(3_650 * 86_400.0)
+    keeper.tick()
+    ahead = fact(store, "report").upto
+    clock.jump(-3_650 * 86_400.0)
+    keeper.tick()
+    clock.advance(600.0)
+    keeper.tick()
+
+    assert ticks(app) == [NINE - HOUR + 600.0, ahead]
+
+
 # Two deploys at once
 
 
