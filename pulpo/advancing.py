@@ -58,15 +58,18 @@ def is_superseded(name: str, me: Keeper, keepers: Iterable[Keeper]) -> bool:
     )
 
 
-def standing(fact: ScheduleFact | None, name: str, told: Definition, now: float) -> ScheduleFact:
+def standing(
+    fact: ScheduleFact | None, name: str, told: Definition, now: float, latest: float
+) -> ScheduleFact:
     """Return how a schedule stands by its definition here.
 
     One that nobody has seen begins now, and so does one of which a clock far ahead has said that
-    all is published. One with another rule makes up for nothing that was never due.
+    all is published: ahead of `latest`, the time after the fact was read. One with another rule
+    makes up for nothing that was never due.
     """
     if fact is None:
         return ScheduleFact(name=name, definition=told, upto=now)
-    if trusted(fact.upto, now) != fact.upto:
+    if trusted(fact.upto, latest) != fact.upto:
         fact = replace(fact, upto=now)
     if fact.definition.digest == told.digest:
         return fact

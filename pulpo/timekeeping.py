@@ -167,7 +167,10 @@ class Timekeeper:
                 # Another process publishes it, by a newer definition, until that is gone.
                 return now + _SPEAK_EVERY
             found = facts.get(name)
-            step = advance(schedule, standing(found, name, told, now), now, self._publish)
+            # Asked only now: what others have said meanwhile is no moment ahead of ours.
+            latest = max(now, self._clock.wall())
+            stands = standing(found, name, told, now, latest)
+            step = advance(schedule, stands, now, self._publish)
             published += step.accepted
             is_known = step.fact == found and step.fact.left > LASTS / 2
             if is_known or write_schedule(store, step.fact):
