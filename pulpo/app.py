@@ -235,9 +235,9 @@ class Pulpo:
         return parts_of(self)
 
     def close(self) -> None:
-        """Close the connections of all threads; call it when none of them is publishing.
+        """Close the connections of all threads, when none is publishing; a later one opens its own.
 
-        A later publish opens new ones. `with Pulpo(...) as app:` does it at the end.
+        `with Pulpo(...) as app:` does it at the end.
         """
         self.choice.close()
 

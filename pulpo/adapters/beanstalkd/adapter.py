@@ -18,7 +18,7 @@ from pulpo.adapters.beanstalkd.looking import (
     count_crashes,
     take_undescribed,
 )
-from pulpo.adapters.beanstalkd.putting import put_fitting, without_guards
+from pulpo.adapters.beanstalkd.putting import put_fitting, refuse_guards
 from pulpo.adapters.beanstalkd.reclaiming import reclaim
 from pulpo.adapters.beanstalkd.renewing import renew
 from pulpo.adapters.beanstalkd.reserving import Reserving
@@ -87,8 +87,7 @@ class BeanstalkdAdapter:
     @property
     def capabilities(self) -> Capabilities:
         """What this server can do; asks it for its largest job."""
-        links = self._board.links  # none where the door is closed
-        if not links:
+        if not self._board.links:  # as where the door is closed
             self._check()
             self._board.open()
         return _capabilities(self._board.links[0].max_body)
@@ -97,9 +96,7 @@ class BeanstalkdAdapter:
         """Put jobs; see `pulpo.adapter.QueueAdapter`."""
         self._check()
         check_new_jobs(jobs)
-        for job in jobs:
-            if job.guards:
-                raise without_guards(job)
+        refuse_guards(jobs)
         if not jobs:
             return []
         link = self._fresh_link()
@@ -255,9 +252,8 @@ class BeanstalkdAdapter:
         if not self._board.arrived:
             self._stashed_since = None
             return
-        now = self._clock.monotonic()
         if self._stashed_since is None or moves:
-            self._stashed_since = now
-        elif now - self._stashed_since > _LONGEST_STASH:
+            self._stashed_since = self._clock.monotonic()
+        elif self._clock.monotonic() - self._stashed_since > _LONGEST_STASH:
             hand_back(self._board, list(self._board.arrived))
             self._stashed_since = None

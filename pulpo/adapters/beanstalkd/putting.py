@@ -21,7 +21,7 @@ from pulpo.errors import (
 )
 from pulpo.job import JobId, NewJob
 
-__all__ = ["BURY_DELAY", "put_fitting", "put_jobs", "too_big", "without_guards"]
+__all__ = ["BURY_DELAY", "put_fitting", "put_jobs", "refuse_guards", "too_big"]
 
 # A server stops reading while it cannot write: what is under way at once stays below what both
 # socket buffers take, or two blocked ends would wait for each other.
@@ -180,12 +180,15 @@ def too_big(job: NewJob, limit: int) -> JobTooBigError | None:
     return JobTooBigError(f"job {job.id!r} is {len(job.body)} bytes, the queue takes {limit}")
 
 
-def without_guards(job: NewJob) -> UnsupportedError:
-    """Return the refusal of a job with guards where no place is named to keep them."""
-    return UnsupportedError(
-        "beanstalkd itself keeps no guards of jobs: name a place for them that all its producers "
-        f"and workers reach, ?side=sqlite:////var/lib/shop/side.db: {job.type!r}"
-    )
+def refuse_guards(jobs: Sequence[NewJob]) -> None:
+    """Raise `UnsupportedError` for a job with guards, where no place is named to keep them."""
+    for job in jobs:
+        if job.guards:
+            raise UnsupportedError(
+                "beanstalkd itself keeps no guards of jobs: name a place for them that all its "
+                "producers and workers reach, ?side=sqlite:////var/lib/shop/side.db: "
+                f"{job.type!r}"
+            )
 
 
 def _uncertain(job: NewJob, error: Exception) -> PublishUncertainError:

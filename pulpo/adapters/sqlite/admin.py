@@ -154,14 +154,8 @@ class SQLiteAdmin:
         """
         left, kicked, since = self.stats(queue).buried, 0, START
         while left > 0:
-            batch = partial(
-                kick_some,
-                queue=queue,
-                since=since,
-                most=left,
-                now=self._upkeep.now(),
-                clock=self._database.clock,
-            )
+            at = (self._upkeep.now(), self._database.clock)
+            batch = partial(kick_some, queue=queue, since=since, most=left, at=at)
             seen, some, since = self._change(batch)
             # Somebody else may have been faster, and then nothing is left.
             left, kicked = left - seen if seen else 0, kicked + some

@@ -47,8 +47,7 @@ def kick_some(
     queue: str,
     since: tuple[float, int],
     most: int,
-    now: Moment,
-    clock: Clock,
+    at: tuple[Moment, Clock],
 ) -> tuple[int, int, tuple[float, int]]:
     """Kick a batch of a queue's buried jobs.
 
@@ -57,7 +56,7 @@ def kick_some(
     moment, number = since
     asked = (moment, moment, number, queue, min(most, _BATCH))
     buried = connection.execute(_BURIED, asked).fetchall()
-    kicked = _kick(connection, ready, [each[:3] for each in buried], now, clock)
+    kicked = _kick(connection, ready, [each[:3] for each in buried], *at)
     return len(buried), kicked, (buried[-1][3], buried[-1][0]) if buried else since
 
 
