@@ -17,11 +17,9 @@ from pulpo.codec import Codec
 from pulpo.committing import OnCommit
 from pulpo.configuration import find_settings
 from pulpo.errors import WrongTypeError
-from pulpo.events import check_event
 from pulpo.handlers import AnyHandler, handler_type
-from pulpo.listeners import Listener
+from pulpo.hooks import Hooks
 from pulpo.message import Message
-from pulpo.middleware import Middleware, check_side
 from pulpo.options import JobOptions, check_known
 from pulpo.publishing import JobRef, check_message, check_messages
 from pulpo.queue_url import mask
@@ -41,8 +39,6 @@ __all__ = ["Pulpo"]
 
 P = ParamSpec("P")
 R = TypeVar("R")
-M = TypeVar("M", bound=Middleware)
-L = TypeVar("L", bound=Listener)
 
 
 class Pulpo:
@@ -69,6 +65,8 @@ class Pulpo:
         self.on_commit = OnCommit(self.sender)
         self.recurring = Recurring(self._registry, self.sender, self.choice)
         self.schedule, self.timekeeper = self.recurring.schedule, self.recurring.timekeeper
+        self.hooks = Hooks(self.sender)
+        self.around, self.on = self.hooks.around, self.hooks.on
         self.attendants: list[Attendant] = []  # they run beside each worker of this app
         if not decide_later:
             self.choice.change(url)
@@ -137,42 +135,6 @@ class Pulpo:
         A class is instantiated without arguments. The options are those of `job`.
         """
         self.recurring.add(handler_type(type, handler, options), type)
-
-    @overload
-    def around(self, side: str, function: M, /) -> M: ...
-
-    @overload
-    def around(self, side: str, /) -> Callable[[M], M]: ...
-
-    def around(self, side: str, function: M | None = None, /) -> M | Callable[[M], M]:
-        """Put middleware, a generator function, around publishing or running; or as a decorator.
-
-        `side` is `"publish"`, where it gets each message, or `"run"`, where it gets each `Run`. The
-        first is the outermost.
-        """
-        if function is None:
-            check_side(side)
-            return partial(self.around, side)
-        self.sender.chains.add(side, function)
-        return function
-
-    @overload
-    def on(self, name: str, function: L, /) -> L: ...
-
-    @overload
-    def on(self, name: str, /) -> Callable[[L], L]: ...
-
-    def on(self, name: str, function: L | None = None, /) -> L | Callable[[L], L]:
-        """Call a function with each `Event` of a name, in a thread of its own; or as a decorator.
-
-        `published` is told where the job was published, the outcomes in the worker's process, all
-        of them once the queue has confirmed it. Raises `UsageError` for a name that is none.
-        """
-        if function is None:
-            check_event(name)
-            return partial(self.on, name)
-        self.sender.listeners.add(name, function)
-        return function
 
     def load_handlers(self) -> None:
         """Import and register the handlers and the schedules of the settings file; for workers."""

@@ -19,6 +19,7 @@ from pulpo.job import NewJob
 from pulpo.message import Message
 from pulpo.publishing import JobRef, check_bytes, check_size
 from pulpo.sending import Sender
+from pulpo.unique import Unique
 
 __all__ = [
     "Kept",
@@ -103,14 +104,24 @@ def kept_message(data: bytes, codec: Codec) -> Message:
     if unknown:
         raise DecodeError(f"kept by a newer pulpo, it says {sorted(map(str, unknown))!r}")
     try:
+        unique = said.get("unique")
+        if isinstance(unique, Mapping):
+            said = {**said, "unique": Unique(**unique)}
         return Message(**said, id=envelope.headers["id"], body=envelope.body)  # type: ignore[arg-type]
     except (TypeError, LookupError, UsageError) as error:
         raise DecodeError(f"not a kept message: {error}") from error
 
 
+def _spoken(value: object) -> object:
+    """Return a value as it travels: what makes a job unique as its options by name."""
+    if isinstance(value, Unique):
+        return {"by": value.names, "until": value.hold, "on_conflict": value.on_conflict}
+    return value
+
+
 def _as_bytes(message: Message, codec: Codec) -> bytes:
     said = {
-        field.name: value
+        field.name: _spoken(value)
         for field in fields(Message)
         if field.name not in _AT_HOME and (value := getattr(message, field.name)) is not None
     }

@@ -24,6 +24,7 @@ SAID = {
     "retries": 2,
     "timeout": "9s",
     "backoff": [1.0, 2.0],
+    "unique": pulpo.Unique(by=("when",), until="started", on_conflict="replace"),
     "id": "0193e3a6-0b1c-7000-8000-000000000001",
 }
 
@@ -36,7 +37,7 @@ def app():
 
 def test_every_field_of_a_message_is_kept(app):
     message = Message(**SAID)
-    assert SAID.keys() | {"at"} == {field.name for field in fields(Message)}
+    assert SAID.keys() | {"at", "own_id"} == {field.name for field in fields(Message)}
 
     assert kept_message(keep(app.sender, message).data, app.codec) == message
     dated = Message(type="t", at=datetime(2027, 1, 1, tzinfo=UTC))

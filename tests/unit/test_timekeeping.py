@@ -323,9 +323,7 @@ def test_a_clock_that_was_years_ahead_stops_a_schedule_for_no_longer_than_itself
 def other(app: Pulpo, clock: ManualClock) -> Pulpo:
     """Return the app of another deploy, on the same queue."""
     made = Pulpo("memory://", clock=clock)
-    made._choice = app._choice
-    made.recurring._choice = app._choice
-    made._sender._connections = app._choice.connections
+    made.choice.lend(app.choice.connections(), clock)
     return made
 
 

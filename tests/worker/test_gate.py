@@ -401,10 +401,10 @@ def test_a_process_ends_before_a_run_goes_on_without_permission(stage: Stage, ru
     stage.clock.advance(12.5)
     stage.worker.tick()
     assert stage.worker.retired
-    assert not stage.worker._is_over()
+    assert not stage.worker.is_over()
     stage.clock.advance(1.1)
 
-    assert stage.worker._is_over()
+    assert stage.worker.is_over()
 
     assert next(iter(stage.worker._watch.held.values())).id == ref.id
     going.set()
