@@ -32,6 +32,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     # A user's code is compiled once, not at every start.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
     words = sys.argv[1:] if arguments is None else arguments
+    if words[:1] == ["churn"]:
+        from bench.churn import main as churn
+
+        return churn(words[1:])
     if "--peers" in words:
         return measure_peers([word for word in words if word != "--peers"])
     parser = _parser()
@@ -65,7 +69,8 @@ def _parser() -> argparse.ArgumentParser:
         description="pulpo beside a bare loop on the same engine, in the same run.",
         epilog="measures, with the jobs of a run:\n"
         + "\n".join(f"  {m.name:15} {m.n:>9,}  {m.about}" for m in MEASURES)
-        + "\n\n`./dev bench --peers` measures other libraries; it has a help of its own.",
+        + "\n\n`./dev bench churn` shows whether a table stays small."
+        + "\n`./dev bench --peers` measures other libraries; it has a help of its own.",
     )
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these, see below")
     parser.add_argument("--engine", action="append", choices=_FAMILIES, help="only this one")

@@ -14,6 +14,7 @@ from bench.timing import Row, Spread
 __all__ = ["GOALS", "Goal", "Verdict", "judge"]
 
 _FILE, _UNSYNCED, _SERVER = "sqlite", "sqlite?sync=normal", "beanstalkd"
+_TABLE = "postgresql"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,6 +100,9 @@ def _rates() -> Iterator[Goal]:
     yield goal("drain", _FILE, 0.2)
     for engine in (_SERVER, _FILE):
         yield goal("beside_limited", engine, 0.95, "pulpo, without")
+    yield goal("publish", _TABLE, 0.8)
+    yield goal("publish_many", _TABLE, 0.5)
+    yield Goal(measure="drain", engine=_TABLE, metric="jobs/s", ratio=0.6, at_least=25_700)
     yield goal("drain_all", _SERVER, 0.85)
     yield goal("drain_all", _FILE, 0.33)
     yield goal("end_to_end", _SERVER, 0.75, "consumer takes one by one")
@@ -117,6 +121,8 @@ def _times() -> Iterator[Goal]:
     ):
         yield goal("latency", engine, "p50 ms", middle)
         yield goal("latency", engine, "p99 ms", slow)
+    # 1.5 times the bare round trip, and not more.
+    yield Goal(measure="latency", engine=_TABLE, metric="p50 ms", ratio=1 / 1.5)
     for engine in (_SERVER, _FILE):
         yield goal("sleep_threads", engine, "ms", 130)
         yield goal("sleep_async", engine, "ms", 80)
@@ -128,7 +134,7 @@ def _times() -> Iterator[Goal]:
 
 
 def _sizes() -> Iterator[Goal]:
-    for engine in (_SERVER, _FILE):
+    for engine in (_SERVER, _FILE, _TABLE):
         for measure, metric in (
             ("million", "published/s"),
             ("million", "worked/s"),
@@ -136,6 +142,7 @@ def _sizes() -> Iterator[Goal]:
             ("million_urgent", "p99 ms"),
         ):
             yield Goal(measure=measure, engine=engine, metric=metric, ratio=0.8, against="pulpo")
+    for engine in (_SERVER, _FILE):
         for metric, at_most in (("early", 0), ("late p99 ms", 1500), ("MB more", 4)):
             yield Goal(measure="delayed", engine=engine, metric=metric, at_most=at_most)
 

@@ -17,10 +17,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from bench.postgresql import missing_postgresql, run_postgresql
+
 __all__ = ["ENGINES", "Place", "disk_sync_ms", "missing", "open_place"]
 
 # `sqlite?sync=normal` is a place of its own: the same file queue, not synced at each publish.
-ENGINES = ("memory", "sqlite", "sqlite?sync=normal", "beanstalkd")
+ENGINES = ("memory", "sqlite", "sqlite?sync=normal", "beanstalkd", "postgresql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +39,7 @@ def missing(engine: str) -> str | None:
     """Say why an engine can't be measured here; None if it can."""
     if engine == "beanstalkd" and shutil.which("beanstalkd") is None:
         return "no beanstalkd on this machine"
-    return None
+    return missing_postgresql() if engine == "postgresql" else None
 
 
 @contextmanager
@@ -48,6 +50,10 @@ def open_place(engine: str) -> Iterator[Place]:
         if engine == "beanstalkd":
             with _beanstalkd(folder) as port:
                 url = f"beanstalkd://127.0.0.1:{port}"
+                yield Place(engine=engine, url=url, folder=folder, port=port)
+        elif engine == "postgresql":
+            with run_postgresql(folder) as port:
+                url = f"postgresql://bench@127.0.0.1:{port}/postgres?create=1"
                 yield Place(engine=engine, url=url, folder=folder, port=port)
         elif engine == "memory":
             yield Place(engine=engine, url="memory://", folder=folder)

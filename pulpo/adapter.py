@@ -7,7 +7,6 @@ sentence here is `pulpo.contract.AdapterContract`; an engine is right when it pa
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 from pulpo.errors import QueueError
@@ -30,15 +29,16 @@ if TYPE_CHECKING:
     from pulpo.checkup import Finding  # no worker and no producer needs it
 
 __all__ = [
-    "Composed",
     "Engine",
     "Examinable",
     "Glimpsing",
     "Guarding",
     "GuardsBeside",
+    "Inserting",
+    "Migratable",
     "QueueAdapter",
     "QueueAdmin",
-    "ServerLook",
+    "Transactional",
     "WakesUp",
     "no_beat",
 ]
@@ -259,6 +259,49 @@ class Engine(Protocol):
         ...
 
 
+class Inserting(Protocol):
+    """A way into one transaction of the user's own; used by the thread or the loop it is for."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the queue can do; connects to nothing."""
+        ...
+
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+        """Write jobs; its commit accepts them. Raises `WrongTypeError` for an async connection."""
+        ...
+
+    async def aput(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+        """Write jobs likewise; raises `WrongTypeError` for a connection that would block."""
+        ...
+
+
+@runtime_checkable
+class Transactional(Protocol):
+    """What an engine may be beside its doors: one whose jobs lie in a database of the user's."""
+
+    def within(self, connection: object) -> Inserting:
+        """Return a way into a transaction; raises `UsageError` for what is no connection."""
+        ...
+
+
+@runtime_checkable
+class Migratable(Protocol):
+    """What an engine may be beside its doors: one with tables that somebody makes and renews."""
+
+    def migrate(self, say: Callable[[int], None]) -> tuple[int, int]:
+        """Take all steps to the newest version, on a queue in use too; `say` hears of each.
+
+        Returns the version, and how many steps were taken. Raises `QueueUnavailableError`; what
+        was taken before stays.
+        """
+        ...
+
+    def script(self, after: int) -> str:
+        """Return the steps behind a version, as text for the engine's own client."""
+        ...
+
+
 @runtime_checkable
 class OwnClock(Protocol):
     """What an adapter may be beside: one of a queue whose delays go by a wall clock of its own.
@@ -290,28 +333,6 @@ class Glimpsing(Protocol):
 
     def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
         """Look for a job by its id; True = the answer is certain."""
-        ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ServerLook:
-    """One of several servers of a queue: what it is to the queue, and what is on it.
-
-    `standing` is `in`, `draining` or `out`; `why` says why it was not reached, None where it was.
-    """
-
-    name: str
-    standing: str
-    queues: Sequence[QueueStats]
-    why: str | None = None
-
-
-@runtime_checkable
-class Composed(Protocol):
-    """What an admin may have beside: one of a queue that lies on several servers."""
-
-    def servers(self) -> Sequence[ServerLook]:
-        """Return each server, and what is on it."""
         ...
 
 

@@ -140,34 +140,37 @@ class Pulpo:
         """Import and register the handlers and the schedules of the settings file; for workers."""
         self.recurring.load(find_settings())
 
-    def publish(self, message: Message) -> JobRef:
+    def publish(self, message: Message, *, within: object = None) -> JobRef:
         """Publish a message; returns when the queue has accepted the job.
 
+        `within` is a connection of your own to the queue's database: its commit accepts the job.
         Raises `UsageError` and `EncodeError` before anything is sent; `NotAcceptedError` and
         `QueueUnavailableError` when the job is certainly not queued; `PublishUncertainError` when
         no answer came: publishing the same message again is safe.
         """
-        return self.sender.publish([check_message(message)])[0]
+        return self.sender.publish([check_message(message)], within)[0]
 
-    def publish_many(self, messages: Iterable[Message]) -> list[JobRef]:
+    def publish_many(self, messages: Iterable[Message], *, within: object = None) -> list[JobRef]:
         """Publish messages in one round trip; returns their references in order.
 
         A wrong message is refused before anything is put. If the queue did not accept some of
         them, raises the first one's error; its `results` say what became of each.
         """
-        return self.sender.publish(check_messages(messages))
+        return self.sender.publish(check_messages(messages), within)
 
-    async def apublish(self, message: Message) -> JobRef:
+    async def apublish(self, message: Message, *, within: object = None) -> JobRef:
         """Like `publish`; the event loop goes on meanwhile.
 
         All event loops of a process share one connection and its thread. A wait that is cancelled
         may have published.
         """
-        return (await self.sender.apublish([check_message(message)]))[0]
+        return (await self.sender.apublish([check_message(message)], within))[0]
 
-    async def apublish_many(self, messages: Iterable[Message]) -> list[JobRef]:
+    async def apublish_many(
+        self, messages: Iterable[Message], *, within: object = None
+    ) -> list[JobRef]:
         """Like `publish_many`; the event loop goes on meanwhile."""
-        return await self.sender.apublish(check_messages(messages))
+        return await self.sender.apublish(check_messages(messages), within)
 
     def run_worker(self, *, burst: bool = False, **limits: Unpack[WorkerLimits]) -> bool:
         """Run the jobs of this app until interrupted; the caller waits.

@@ -61,9 +61,12 @@ class CallOptions(TypedDict, total=False):
     headers: Mapping[str, object]
     unique: Unique | bool
     id: str
+    within: object
 
 
 CALL_OPTIONS = tuple(CallOptions.__annotations__)
+# What a message does not say: whose transaction it is part of.
+_OF_MESSAGES = tuple(name for name in CALL_OPTIONS if name != "within")
 
 
 class JobFunction(Proxy, Generic[P, R]):
@@ -168,14 +171,17 @@ class JobFunction(Proxy, Generic[P, R]):
         """Return a copy that publishes with these options; the function itself stays as it is.
 
         Copies can be made of copies: the later option counts, headers are added to the earlier
-        ones, `at` and `delay` take each other's place, None is what the job type says.
+        ones, `at` and `delay` take each other's place, None is what the job type says. `within` is
+        a connection whose transaction the jobs are part of.
         """
         check_known(options, CALL_OPTIONS)
+        within = options.pop("within", None)
         if options.get("unique"):
             options["unique"] = _bound(options["unique"], self._self_arguments)
+        publisher = self._self_publisher
         return JobFunction(
             self._self_function,
-            self._self_publisher,
+            publisher if within is None else _within(publisher, within),
             self._self_type,
             self._self_arguments,
             _merged(self._self_template, options, self._self_type),
@@ -211,9 +217,15 @@ class JobFunction(Proxy, Generic[P, R]):
         )
 
 
+def _within(publisher: Publisher, connection: object) -> Publisher:
+    from pulpo.within import Within  # noqa: PLC0415  # few publish so
+
+    return Within(publisher, connection)
+
+
 def _merged(template: Message, options: CallOptions, job_type: JobType) -> Message:
     """Return a message like the template with some options said anew; checks every one."""
-    said: dict[str, Any] = {name: getattr(template, name) for name in CALL_OPTIONS}
+    said: dict[str, Any] = {name: getattr(template, name) for name in _OF_MESSAGES}
     usual = _template(job_type)
     given: dict[str, Any] = {
         name: getattr(usual, name) if value is None else value for name, value in options.items()

@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
-from pulpo.adapter import QueueAdapter
 from pulpo.codec import Codec
 from pulpo.duration import seconds
 from pulpo.envelope import DEFAULT_QUEUE, DEFAULT_TTR
@@ -23,7 +22,7 @@ from pulpo.errors import (
     WrongTypeError,
 )
 from pulpo.identity import NORMAL
-from pulpo.job import Existing, NewJob
+from pulpo.job import Capabilities, Existing, JobId, NewJob
 from pulpo.message import Message, check_moment
 from pulpo.registry import JobType
 from pulpo.retry import spoken_backoff
@@ -31,7 +30,15 @@ from pulpo.retry import spoken_backoff
 if TYPE_CHECKING:
     from pulpo.guarding import Guarding
 
-__all__ = ["JobRef", "Publisher", "check_messages", "new_job", "put"]
+__all__ = [
+    "JobRef",
+    "Publisher",
+    "check_messages",
+    "check_sizes",
+    "new_job",
+    "put",
+    "references",
+]
 
 _LAST_MOMENT = 253_402_300_799.0  # the last second that a `datetime` can show
 _LONGEST_DELAY = 2.0**32 - 1  # as for `Message.delay`
@@ -58,9 +65,9 @@ class JobRef:
 
 
 class Publisher(Protocol):
-    """Whoever can publish, from any thread or event loop."""
+    """Whoever can publish, from any thread or event loop; `within` a user's transaction or not."""
 
-    def publish(self, message: Message) -> JobRef:
+    def publish(self, message: Message, *, within: object = None) -> JobRef:
         """Publish one message; returns when it is accepted."""
         ...
 
@@ -68,15 +75,17 @@ class Publisher(Protocol):
         """Publish `template.with_body(body)`."""
         ...
 
-    def publish_many(self, messages: Iterable[Message]) -> list[JobRef]:
+    def publish_many(self, messages: Iterable[Message], *, within: object = None) -> list[JobRef]:
         """Publish several messages in one round trip."""
         ...
 
-    async def apublish(self, message: Message) -> JobRef:
+    async def apublish(self, message: Message, *, within: object = None) -> JobRef:
         """Publish one message without blocking the event loop."""
         ...
 
-    async def apublish_many(self, messages: Iterable[Message]) -> list[JobRef]:
+    async def apublish_many(
+        self, messages: Iterable[Message], *, within: object = None
+    ) -> list[JobRef]:
         """Publish several messages without blocking the event loop."""
         ...
 
@@ -217,7 +226,20 @@ def _due(at: datetime, now: float) -> float:
     return max(moment, 0.0)  # the past is the past, and engines count from 1970
 
 
-def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
+class Accepting(Protocol):
+    """What jobs can be put into: an adapter, or a way into a transaction."""
+
+    @property
+    def capabilities(self) -> Capabilities:
+        """What the queue can do."""
+        ...
+
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
+        """Accept jobs; for each, in order, its id or why it was not accepted."""
+        ...
+
+
+def put(adapter: Accepting, jobs: Sequence[NewJob]) -> list[JobRef]:
     """Put jobs and return their references, in order.
 
     Refuses the whole batch with `JobTooBigError` before anything is put if one job is larger than
@@ -226,16 +248,31 @@ def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
     """
     if not jobs:
         return []
-    queue = adapter.capabilities
+    if len(jobs) == 1:  # nearly always
+        job = jobs[0]
+        if not job.guards and len(job.body) <= adapter.capabilities.max_body - _ROOM_FOR_COUNTS:
+            answers = adapter.put(jobs)
+            if isinstance(answers[0], str):
+                return [JobRef(job.id, job.queue)]
+            return references(jobs, answers)
+    check_sizes(adapter.capabilities, jobs)
+    return references(jobs, adapter.put(jobs))
+
+
+def check_sizes(queue: Capabilities, jobs: Sequence[NewJob]) -> None:
+    """Raise `JobTooBigError` for a job that is larger than a queue takes."""
     largest = queue.max_body - _ROOM_FOR_COUNTS
     for job in jobs:
         if len(job.body) > largest:
             raise _too_big(job, queue.engine or "the queue", queue.max_body)
         if job.guards and not queue.guards and queue.engine:
             raise _unguarded(job, queue.engine)
-    answers = adapter.put(jobs)
-    if len(jobs) == 1 and isinstance(answers[0], str):
-        return [JobRef(jobs[0].id, jobs[0].queue)]
+
+
+def references(
+    jobs: Sequence[NewJob], answers: Sequence[JobId | Existing | QueueError]
+) -> list[JobRef]:
+    """Return the reference of each job, or raise what became of the first one without."""
     results = [
         JobRef(job.id, job.queue) if isinstance(answer, str) else _other(answer)
         for job, answer in zip(jobs, answers, strict=True)
@@ -247,13 +284,9 @@ def put(adapter: QueueAdapter, jobs: Sequence[NewJob]) -> list[JobRef]:
     return results  # type: ignore[return-value]  # no error among them
 
 
-def check_size(adapter: QueueAdapter, job: NewJob) -> None:
+def check_size(adapter: Accepting, job: NewJob) -> None:
     """Raise `JobTooBigError` for a job that `put` would refuse; may connect to the queue."""
-    queue = adapter.capabilities
-    if len(job.body) > queue.max_body - _ROOM_FOR_COUNTS:
-        raise _too_big(job, queue.engine or "the queue", queue.max_body)
-    if job.guards and not queue.guards and queue.engine:
-        raise _unguarded(job, queue.engine)
+    check_sizes(adapter.capabilities, (job,))
 
 
 def check_bytes(job: NewJob, at_most: int) -> None:

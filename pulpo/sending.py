@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 
+from pulpo.adapter import Inserting
 from pulpo.choosing import Choice
 from pulpo.codec import Codec
 from pulpo.configuration import find_settings, signing_keys
@@ -22,7 +23,7 @@ from pulpo.listeners import Listeners
 from pulpo.message import Message, with_control
 from pulpo.middleware import Chains, Middleware, Outbound
 from pulpo.mold import cast
-from pulpo.publishing import JobRef, new_job, put
+from pulpo.publishing import JobRef, check_sizes, new_job, put, references
 from pulpo.registry import JobType, Registry
 from pulpo.run import CURRENT
 
@@ -49,8 +50,10 @@ class Sender:
         """The wire format, with the keys of `PULPO_SIGNING_KEYS`."""
         return self._codec.get("codec") or self._codec.setdefault("codec", Codec(signing_keys()))
 
-    def publish(self, batch: list[Message]) -> list[JobRef]:
+    def publish(self, batch: list[Message], within: object = None) -> list[JobRef]:
         """Publish a batch in one round trip; returns when the queue has accepted it."""
+        if within is not None:
+            return self._publish_within(batch, within)
         if self.chains.publish or self.listeners.functions:
             return self._publish_watched(batch, self.chains.publish)
         jobs, run = self._jobs(batch), CURRENT.get(None)
@@ -68,8 +71,10 @@ class Sender:
                 return put(self._connections().adapter(), (job,))[0]
         return self.publish([template.with_body(body)])[0]
 
-    async def apublish(self, batch: list[Message]) -> list[JobRef]:
+    async def apublish(self, batch: list[Message], within: object = None) -> list[JobRef]:
         """Like `publish`, while the event loop goes on."""
+        if within is not None:
+            return await self._apublish_within(batch, within)
         if self.chains.publish or self.listeners.functions:
             return await self._apublish_watched(batch, self.chains.publish)
         jobs = self._jobs(batch)
@@ -105,6 +110,31 @@ class Sender:
     async def aforward(self, batch: list[Message]) -> list[JobRef]:
         """Like `forward`, while the event loop goes on."""
         return await self._apublish_watched(batch, ())
+
+    def _publish_within(self, batch: list[Message], connection: object) -> list[JobRef]:
+        """Write a batch into a transaction of the user's own; nobody is told before its commit."""
+        run, door = CURRENT.get(None), self._door(connection)
+        with Outbound(self.chains.publish, batch) as outbound:
+            jobs = self._jobs(outbound.messages)
+            with _UNLIMITED if run is None or run.shield is None else run.shield:
+                found = put(door, jobs)
+            outbound.results = found
+        return found
+
+    async def _apublish_within(self, batch: list[Message], connection: object) -> list[JobRef]:
+        door = self._door(connection)
+        with Outbound(self.chains.publish, batch) as outbound:
+            jobs = self._jobs(outbound.messages)
+            check_sizes(door.capabilities, jobs)
+            found = references(jobs, await door.aput(jobs)) if jobs else []
+            outbound.results = found
+        return found
+
+    def _door(self, connection: object) -> Inserting:
+        from pulpo.within import inserting  # noqa: PLC0415  # few publish so
+
+        connections = self._connections()
+        return inserting(connections.engine, connection, connections.url)
 
     async def _apublish_watched(
         self, batch: list[Message], chain: Sequence[Middleware]

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import settings
 
 from tests.lab.beanstalkd import Beanstalkd, find_beanstalkd
+from tests.lab.postgresql import PostgreSQL, emptied, find_postgresql
 
 # How long an example takes says something about the machine, nothing about pulpo.
 settings.register_profile("pulpo", deadline=None)
@@ -40,3 +41,28 @@ def beanstalkd(beanstalkd_program: str) -> Iterator[Beanstalkd]:
     """Return the server that all tests of a session share; each uses queue names of its own."""
     with Beanstalkd() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def postgresql_program() -> str:
+    """Return the folder of PostgreSQL's programs; skip without it, but fail where CI is set."""
+    folder = find_postgresql()
+    if folder is not None:
+        return str(folder)
+    reason = "PostgreSQL is not installed (apt install postgresql)"
+    if os.environ.get("CI"):
+        pytest.fail(f"{reason}, and CI is set")
+    pytest.skip(reason)
+
+
+@pytest.fixture(scope="session")
+def postgresql(postgresql_program: str) -> Iterator[PostgreSQL]:
+    """Return the server that all tests of a session share."""
+    with PostgreSQL() as server:
+        yield server
+
+
+@pytest.fixture
+def postgresql_url(postgresql: PostgreSQL) -> str:
+    """Return the URL of an empty queue in the shared server."""
+    return emptied(postgresql)

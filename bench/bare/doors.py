@@ -1,7 +1,7 @@
 """The bare loops of all engines behind one door, found by an address that another process can use.
 
-Addresses: `beanstalkd:PORT`, `sqlite:SYNC:FILE` (the `PRAGMA synchronous` of its producers), and
-`memory`, which no other process can see.
+Addresses: `beanstalkd:PORT`, `postgresql:PORT`, `sqlite:SYNC:FILE` (the `PRAGMA synchronous` of its
+producers), and `memory`, which no other process can see.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol
 
-from bench.bare import beanstalkd, memory, sqlite
+from bench.bare import beanstalkd, memory, postgresql, sqlite
 from bench.bare.consume import Swap, in_order
 from bench.place import Place
 
@@ -91,6 +91,32 @@ class _SQLite:
         sqlite.serve(self._path, run, size)
 
 
+class _PostgreSQL:
+    def __init__(self, port: str) -> None:
+        self._url = _postgresql_url(port)
+        postgresql.create(self._url)
+
+    def putter(self) -> AbstractContextManager[Put]:
+        return postgresql.putter(self._url)
+
+    def put(self, bodies: Sequence[bytes], size: int, delay: float = 0) -> None:
+        postgresql.put(self._url, bodies, size, delay)
+
+    def taker(self) -> AbstractContextManager[Swap]:
+        return postgresql.taker(self._url)
+
+    def drain(self, run: Run, size: int) -> int:
+        with self.taker() as swap:
+            return in_order(swap, run, size)
+
+    def serve(self, run: Run, size: int) -> None:
+        postgresql.serve(self._url, run, size)
+
+
+def _postgresql_url(port: str) -> str:
+    return f"postgresql://bench@127.0.0.1:{port}/postgres"
+
+
 class _Memory:
     def __init__(self) -> None:
         self._queue = memory.BareQueue()
@@ -117,6 +143,8 @@ def address_of(place: Place) -> str:
     """Return the address of the bare queue at a place."""
     if place.engine == "beanstalkd":
         return f"beanstalkd:{place.port}"
+    if place.engine == "postgresql":
+        return f"postgresql:{place.port}"
     if place.engine == "memory":
         return "memory"
     sync = "NORMAL" if place.engine.endswith("sync=normal") else "FULL"
@@ -128,6 +156,8 @@ def open_bare(address: str) -> BareDoor:
     engine, _, rest = address.partition(":")
     if engine == "beanstalkd":
         return _Beanstalkd(int(rest))
+    if engine == "postgresql":
+        return _PostgreSQL(rest)
     if engine == "memory":
         return _Memory()
     sync, _, path = rest.partition(":")
@@ -139,6 +169,8 @@ def first_put(address: str) -> str:
     engine, _, rest = address.partition(":")
     if engine == "beanstalkd":
         return beanstalkd.FIRST_PUT.format(port=rest)
+    if engine == "postgresql":
+        return postgresql.FIRST_PUT.format(url=_postgresql_url(rest))
     if engine == "memory":
         raise NotImplementedError("a queue in memory ends with its program")
     sync, _, path = rest.partition(":")

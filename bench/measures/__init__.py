@@ -29,16 +29,20 @@ def hundredth(n: int) -> int:
 _CONSUMERS = {"consumer takes all there is": _bare(128), "consumer takes one by one": _bare(1)}
 _SOCKET = {"raw socket, batches of 128": _bare(128)}
 _FILE = {"sqlite3, batches of 128": _bare(128)}
+_TABLE = {"psycopg, batches of 128": _bare(128)}
 _BOTH = {"sqlite": _FILE, "beanstalkd": _SOCKET}
+_ALL = {**_BOTH, "postgresql": _TABLE}
 _ONE_BY_ONE = {
     "memory": {"heap under a lock": _bare(1)},
     "sqlite": {"sqlite3, synced": _bare(1)},
     "sqlite?sync=normal": {"sqlite3, not synced": _bare(1)},
     "beanstalkd": {"greenstalk": _bare(1)},
+    "postgresql": {"psycopg, insert and commit": _bare(1)},
 }
 _WAITING = {
     "sqlite": {"sqlite3; datagram": _bare(1)},
     "beanstalkd": {"greenstalk; waiting reserve": _bare(1)},
+    "postgresql": {"psycopg; NOTIFY": _bare(1)},
 }
 _WITHOUT = {"pulpo, without limited jobs": partial(BesideSide, limited=False)}
 _SMALL = {"pulpo, a hundredth of the jobs": PulpoSide}
@@ -62,6 +66,7 @@ MEASURES = (
             "sqlite": {"sqlite3, synced, 1000 a transaction": _bare(128)},
             "sqlite?sync=normal": {"sqlite3, not synced, 1000 a transaction": _bare(128)},
             "beanstalkd": {"raw socket, 1000 a flight": _bare(128)},
+            "postgresql": {"psycopg, COPY of 1000": _bare(128)},
         },
     ),
     Measure(
@@ -73,6 +78,7 @@ MEASURES = (
             "memory": {"heap, a thread takes 128": _bare(128)},
             "sqlite": _FILE,
             "beanstalkd": {**_SOCKET, "greenstalk, one by one": _bare(1)},
+            "postgresql": _TABLE,
         },
     ),
     Measure(
@@ -80,7 +86,7 @@ MEASURES = (
         about="work off a full queue, a process for each core",
         n=20_000,
         take=flow.drain_all,
-        bare=_BOTH,
+        bare=_ALL,
     ),
     Measure(
         name="end_to_end",
@@ -99,6 +105,7 @@ MEASURES = (
             "sqlite": {"sqlite3, synced; datagram": _bare(1)},
             "sqlite?sync=normal": {"sqlite3, not synced; datagram": _bare(1)},
             "beanstalkd": {"greenstalk; waiting reserve": _bare(1)},
+            "postgresql": {"psycopg; NOTIFY": _bare(1)},
         },
     ),
     Measure(
@@ -157,7 +164,7 @@ MEASURES = (
         n=20_000,
         rounds=3,
         take=scale.processes,
-        bare=_BOTH,
+        bare=_ALL,
     ),
     Measure(
         name="producers",
@@ -169,6 +176,7 @@ MEASURES = (
             "sqlite": {"sqlite3, synced": _bare(1)},
             "sqlite?sync=normal": {"sqlite3, not synced": _bare(1)},
             "beanstalkd": {"greenstalk": _bare(1)},
+            "postgresql": {"psycopg": _bare(1)},
         },
     ),
     Measure(
@@ -186,7 +194,7 @@ MEASURES = (
         n=1_000_000,
         rounds=3,
         take=size.waiting,
-        bare={"sqlite": _SMALL, "beanstalkd": _SMALL},
+        bare={"sqlite": _SMALL, "beanstalkd": _SMALL, "postgresql": _SMALL},
         bare_n=hundredth,
         long=True,
     ),
@@ -196,7 +204,7 @@ MEASURES = (
         n=1_000_000,
         rounds=3,
         take=size.urgent,
-        bare={"sqlite": _SMALL, "beanstalkd": _SMALL},
+        bare={"sqlite": _SMALL, "beanstalkd": _SMALL, "postgresql": _SMALL},
         bare_n=hundredth,
         long=True,
     ),

@@ -128,6 +128,7 @@ PEERS = (
     _pulpo("beanstalkd", _MEMORY),
     _pulpo("sqlite", _SYNCED),
     _pulpo("sqlite?sync=normal", "disk"),
+    _pulpo("postgresql", _SYNCED),
     _celery("celery-redis", "redis"),
     _celery("celery-redis-late", "redis", "late"),
     _celery("celery-rabbitmq", "rabbitmq"),

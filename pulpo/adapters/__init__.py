@@ -23,6 +23,8 @@ _BUILT_IN = {
     "beanstalkd": ("pulpo.adapters.beanstalkd", "BeanstalkdEngine"),
     "beanstalkd+unix": ("pulpo.adapters.beanstalkd", "BeanstalkdEngine"),
     "beanstalkds": ("pulpo.adapters.beanstalkd", "BeanstalkdEngine"),
+    "postgresql": ("pulpo.adapters.postgresql", "PostgreSQLEngine"),
+    "postgres": ("pulpo.adapters.postgresql", "PostgreSQLEngine"),
 }
 
 

@@ -49,6 +49,7 @@ _VERBS = {
     "drain": ("pulpo.cli.servers", "drain", "Empty a server and take it out of the queue."),
     "relay": ("pulpo.cli.relay", "relay_jobs", "Hand over what a spool has kept."),
     "outbox": ("pulpo.cli.outbox", "outbox", "Relay the jobs in an application's outbox."),
+    "migrate": ("pulpo.cli.migrate", "migrate", "Make or renew the tables of a queue."),
     "doctor": ("pulpo.cli.doctor", "doctor", "Check that the queue keeps its promise."),
     "config": ("pulpo.cli.config", "config", "Show the settings, and where each comes from."),
     "completion": ("pulpo.cli.completion", "completion", "Complete commands in a shell."),

@@ -8,7 +8,6 @@ from dataclasses import asdict
 
 import click
 
-from pulpo.adapter import Composed
 from pulpo.adapters import open_engine
 from pulpo.adapters.shards import ShardedEngine
 from pulpo.adapters.shards.engine import full_name
@@ -20,6 +19,7 @@ from pulpo.cli.moving import carry_out
 from pulpo.cli.output import data, for_people, json_line, talk
 from pulpo.cli.stats import SERVER_HEADS, server_row
 from pulpo.cli.target import Target, pass_target, target_options
+from pulpo.composed import Composed
 from pulpo.moving import Plan
 
 __all__ = ["drain", "join", "servers"]

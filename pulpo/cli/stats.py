@@ -7,7 +7,7 @@ from dataclasses import asdict
 
 import click
 
-from pulpo.adapter import Composed, QueueAdmin, ServerLook
+from pulpo.adapter import QueueAdmin
 from pulpo.adapters.spool.engine import spool_of
 from pulpo.adapters.spool.store import Spool
 from pulpo.cli.door import administered, hint_at_queue
@@ -15,6 +15,7 @@ from pulpo.cli.output import data, for_people, json_line
 from pulpo.cli.parameters import QUEUE
 from pulpo.cli.spool import in_spool, sentence_of
 from pulpo.cli.target import Target, pass_target, target_options
+from pulpo.composed import Composed, ServerLook
 from pulpo.duration import as_text
 from pulpo.envelope import DEFAULT_QUEUE
 from pulpo.errors import QueueError

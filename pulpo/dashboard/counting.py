@@ -14,8 +14,9 @@ from concurrent.futures import Future
 from dataclasses import dataclass
 from typing import Protocol
 
-from pulpo.adapter import Composed, QueueAdmin, ServerLook
+from pulpo.adapter import QueueAdmin
 from pulpo.clock import Clock
+from pulpo.composed import Composed, ServerLook
 from pulpo.envelope import DEFAULT_QUEUE
 from pulpo.job import QueueStats, sum_of
 

@@ -35,8 +35,8 @@ def test_every_measure_gives_its_figures_and_a_ratio(
     request: pytest.FixtureRequest,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    if engine == "beanstalkd":
-        request.getfixturevalue("beanstalkd_program")
+    if engine in ("beanstalkd", "postgresql"):
+        request.getfixturevalue(f"{engine}_program")
     if reason := measure.missing():
         pytest.skip(reason)
 

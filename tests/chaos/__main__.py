@@ -20,7 +20,7 @@ import tempfile
 from pathlib import Path
 
 from tests.chaos import table
-from tests.chaos.row import Row, all_rows
+from tests.chaos.row import Row, all_rows, needs_of
 from tests.chaos.trial import perform
 from tests.lab.needs import missing
 
@@ -76,7 +76,7 @@ def _figure(text: str) -> tuple[str, int]:
 
 def _run(row: Row, engine: str, given: argparse.Namespace) -> bool:
     figures = row.short if given.short or row.full is None else row.full
-    lacking = missing((*row.needs, "beanstalkd") if engine == "beanstalkd" else row.needs)
+    lacking = missing(needs_of(row, engine))
     if lacking or figures is None:
         print(f"{row.name} {engine}: not run: {lacking or 'it has no short form'}", flush=True)
         return False

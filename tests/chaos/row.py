@@ -17,9 +17,10 @@ from tests.chaos import rows
 if TYPE_CHECKING:
     from tests.chaos.trial import Trial
 
-__all__ = ["BOTH", "Row", "all_rows"]
+__all__ = ["BOTH", "DURABLE", "Row", "all_rows", "needs_of"]
 
 BOTH = ("sqlite", "beanstalkd")
+DURABLE = (*BOTH, "postgresql")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,11 @@ class Row:
     full: Mapping[str, int] | None = None
     engines: tuple[str, ...] = BOTH
     needs: tuple[str, ...] = ()
+
+
+def needs_of(row: Row, engine: str) -> tuple[str, ...]:
+    """Return what the machine must have for a row on an engine."""
+    return (*row.needs, engine) if engine in ("beanstalkd", "postgresql") else row.needs
 
 
 def all_rows() -> list[Row]:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.chaos.row import Row, all_rows
+from tests.chaos.row import Row, all_rows, needs_of
 from tests.chaos.trial import perform
 from tests.lab.needs import need
 
@@ -24,8 +24,7 @@ TRIALS = [
 @pytest.mark.parametrize(("row", "engine"), TRIALS)
 def test_what_must_hold_holds_in_the_end(row: Row, engine: str, tmp_path: Path) -> None:
     """The folder of a failure is kept by pytest; PULPO_CHAOS_SEED repeats another seed."""
-    needs = (*row.needs, "beanstalkd") if engine == "beanstalkd" else row.needs
-    need(*needs)
+    need(*needs_of(row, engine))
     assert row.short is not None
     result = perform(row, engine, row.short, seed=SEED, folder=tmp_path)
     assert not result.complaints, "\n".join(result.complaints)

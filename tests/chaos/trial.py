@@ -27,6 +27,7 @@ from tests.chaos.row import Row
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.late_unlink import late_unlink
 from tests.lab.place import Place
+from tests.lab.postgresql import PostgreSQL
 
 __all__ = ["Result", "Trial", "perform"]
 
@@ -66,9 +67,12 @@ class Trial:
         if self.engine == "beanstalkd":
             server = self.server(*flags)
             return self.place_at(server.url + query, server)
+        if self.engine == "postgresql":
+            database = self.stack.enter_context(PostgreSQL(synced=True))
+            return self.place_at(f"{database.url}?create=1{query.replace('?', '&')}", database)
         return self.place_at(f"sqlite:///{self.folder}/queue.db{query}")
 
-    def place_at(self, url: str, server: Beanstalkd | None = None) -> Place:
+    def place_at(self, url: str, server: Beanstalkd | PostgreSQL | None = None) -> Place:
         """Return a place on any queue, in the trial's folder."""
         place = Place(self.folder, url, server)
         self.stack.callback(place.ledger.close)

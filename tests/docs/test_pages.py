@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.lab.beanstalkd import Beanstalkd, free_port
+from tests.lab.postgresql import as_user
 
 from .blocks import PAGES, ROOT, RUN, SHOWN, blocks, commands, missing
 from .reader import Reader
@@ -20,6 +25,33 @@ def own_beanstalkd(beanstalkd_program: str) -> Iterator[Beanstalkd]:
     """Return a server of the page's own: it shows the numbers of its first jobs."""
     with Beanstalkd() as server:
         yield server
+
+
+@pytest.fixture
+def postgresql_programs(postgresql_program: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """Return a folder for a page that starts servers; its programs are no user's but PostgreSQL's.
+
+    In /tmp, where another user may pass. What a failing page leaves running is stopped.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="pulpo-page-", dir="/tmp"))
+    folder.chmod(0o777)
+    (folder / "bin").mkdir()
+    user = as_user()
+    become = (
+        f"setpriv --reuid={user['user']} --regid={user['group']} --clear-groups" if user else ""
+    )
+    for program in Path(postgresql_program).iterdir():
+        own = folder / "bin" / program.name
+        own.write_text(f'#!/bin/sh\nexec {become} {program} "$@"\n')
+        own.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{folder / 'bin'}:{os.environ['PATH']}")
+    previous = os.umask(0)
+    yield folder
+    os.umask(previous)
+    for data in folder.glob("*/*/postmaster.pid"):
+        stop = [folder / "bin" / "pg_ctl", "-D", data.parent, "-m", "immediate", "stop"]
+        subprocess.run(stop, capture_output=True, check=False)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def name(page: Path) -> str:
@@ -43,10 +75,17 @@ def test_the_blocks_of_a_page_run(
     replacements = {}
     if "<!-- needs: beanstalkd -->" in text:
         replacements["11300"] = str(request.getfixturevalue("own_beanstalkd").port)
+    if "<!-- needs: postgresql -->" in text:
+        server = request.getfixturevalue("postgresql")
+        replacements["postgresql://shop@127.0.0.1:5432/shop"] = server.url
     if "<!-- needs: port 8000 -->" in text:
         replacements["8000"] = str(free_port())
+    folder = tmp_path
+    if "<!-- needs: postgresql programs -->" in text:
+        folder = request.getfixturevalue("postgresql_programs")
+        replacements |= {"5432": str(free_port()), "5433": str(free_port())}
 
-    with Reader(page, tmp_path, replacements) as reader:
+    with Reader(page, folder, replacements) as reader:
         for block in blocks(page):
             reader.read(block)
 

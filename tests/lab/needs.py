@@ -15,6 +15,8 @@ import pytest
 from tests.lab.beanstalkd import find_beanstalkd
 from tests.lab.compiler import find_compiler
 from tests.lab.disks import can_mount
+from tests.lab.pgbouncer import find_pgbouncer
+from tests.lab.postgresql import find_postgresql
 
 __all__ = ["find_chromium", "find_faketime", "missing", "need"]
 
@@ -54,6 +56,8 @@ def _program(name: str) -> str:
 
 _LOOKS = {
     "beanstalkd": lambda: "" if find_beanstalkd() else "beanstalkd is not installed",
+    "postgresql": lambda: "" if find_postgresql() else "PostgreSQL is not installed",
+    "pgbouncer": lambda: "" if find_pgbouncer() else "pgbouncer is not installed",
     "root": lambda: "" if os.geteuid() == 0 else "not root",
     "compiler": lambda: "" if find_compiler() else "no C compiler is installed",
     "strace": lambda: _program("strace"),

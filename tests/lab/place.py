@@ -14,6 +14,7 @@ from pulpo.app import Pulpo
 from tests.acceptance.command_line import CommandLine
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.ledger import Account, Ledger, audit
+from tests.lab.postgresql import PostgreSQL
 from tests.lab.processes import WorkerProcess, environment, until
 
 __all__ = ["Place"]
@@ -25,12 +26,12 @@ TASKS = "tests.lab.tasks"
 class Place:
     """Starts processes on one queue, and looks into it as an operator does.
 
-    `server` is the beanstalkd behind the URL, None for a file.
+    `server` is the one behind the URL, None for a file.
     """
 
     folder: Path
     url: str
-    server: Beanstalkd | None = None
+    server: Beanstalkd | PostgreSQL | None = None
     ledger: Ledger = field(init=False)
     _workers: int = 0
 

@@ -6,21 +6,37 @@ runs on this machine already is neither used nor touched. Knows nothing of pulpo
 
 from __future__ import annotations
 
+import atexit
 import os
 import pwd
 import re
 import shutil
 import signal
+import socket
 import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from functools import cache
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING, Any
 
 from tests.lab.beanstalkd import free_port
+from tests.lab.processes import children, is_alive, until
 
-__all__ = ["PostgreSQL", "find_postgresql"]
+if TYPE_CHECKING:
+    import psycopg
+
+__all__ = [
+    "PostgreSQL",
+    "as_user",
+    "emptied",
+    "end_session",
+    "find_postgresql",
+    "shared_postgresql",
+]
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _PATIENCE = 30.0
@@ -46,8 +62,8 @@ class PostgreSQL:
 
     `settings` are added to its configuration; without `synced` it does not fsync, which no test
     but those of power cuts can see. `programs` is another folder than the newest one. `standby_of`
-    makes it a streaming standby of a running server, under its own name `application`. It has the
-    same address after a restart. A context manager: started on entering, ended on leaving.
+    makes it a streaming standby of a running server, which knows it by its `cluster_name`. It has
+    the same address after a restart. A context manager: started on entering, ended on leaving.
     """
 
     def __init__(
@@ -57,7 +73,7 @@ class PostgreSQL:
         settings: Mapping[str, str] | None = None,
         programs: Path | None = None,
         standby_of: PostgreSQL | None = None,
-        application: str = "standby",
+        port: int | None = None,
     ) -> None:
         found = programs or find_postgresql()
         if found is None:
@@ -68,7 +84,7 @@ class PostgreSQL:
         self._folder = Path(tempfile.mkdtemp(prefix="pulpo-pg-", dir="/tmp"))
         self._data = self._folder / "data"
         self._own(self._folder)
-        self.port = free_port()
+        self.port = port or free_port()
         self._settings = {
             "listen_addresses": "127.0.0.1",
             "unix_socket_directories": str(self._folder),
@@ -80,7 +96,6 @@ class PostgreSQL:
             **(settings or {}),
         }
         self._standby_of = standby_of
-        self._application = application
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -109,7 +124,9 @@ class PostgreSQL:
         assert self._process is None, "the server runs already"
         if not self._data.exists():
             self._make()
-        command = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port)]
+        # It follows whoever started it, also where that was killed.
+        command = ["setpriv", "--pdeathsig", "INT"] if shutil.which("setpriv") else []
+        command += [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(self.port)]
         for name, value in self._settings.items():
             command += ["-c", f"{name}={value}"]
         with (self._folder / "log").open("ab") as log:
@@ -120,7 +137,7 @@ class PostgreSQL:
                 stderr=log,
                 cwd="/",
                 start_new_session=True,
-                **self._as_user(),
+                **as_user(),
             )
         deadline = time.monotonic() + _PATIENCE
         while not self._answers():
@@ -136,9 +153,16 @@ class PostgreSQL:
     def kill(self) -> None:
         """End the server and all its processes without a word."""
         process, self._process = self._process, None
-        if process is not None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+        if process is None:
+            return
+        family = children(process.pid)
+        process.kill()
+        process.wait()
+        # Each of them leads a group of its own; none may be there when the server starts again.
+        for pid in family:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        until(lambda: not any(map(is_alive, family)), "the end of all server processes")
 
     def restart(self) -> None:
         """Kill the server and start it again, on the same address and data."""
@@ -173,7 +197,7 @@ class PostgreSQL:
         source = self._standby_of
         self._run(
             "pg_basebackup", "-D", str(self._data), "-R", "-X", "stream", "-c", "fast",
-            "--no-sync", "-d", f"{source.url}?application_name={self._application}",
+            "--no-sync", "-d", source.url,
         )  # fmt: skip
 
     def _run(self, program: str, *arguments: str) -> str:
@@ -185,7 +209,7 @@ class PostgreSQL:
             cwd="/",
             timeout=120,
             check=False,
-            **self._as_user(),
+            **as_user(),
         )
         if done.returncode:
             raise RuntimeError(f"{program} failed: {done.stdout[-1000:]}{done.stderr[-1000:]}")
@@ -210,8 +234,8 @@ class PostgreSQL:
         try:
             process.wait(_PATIENCE)
         except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            self._process = process
+            self.kill()
 
     def _fail(self) -> None:
         self.kill()
@@ -221,12 +245,6 @@ class PostgreSQL:
         if self._user is not None:
             os.chown(folder, self._user.pw_uid, self._user.pw_gid)
             folder.chmod(0o711)
-
-    def _as_user(self) -> dict[str, object]:
-        if self._user is None:
-            return {}
-        gid = self._user.pw_gid
-        return {"user": self._user.pw_uid, "group": gid, "extra_groups": []}
 
     def __enter__(self) -> PostgreSQL:
         return self.start()
@@ -241,6 +259,14 @@ class PostgreSQL:
         self.remove()
 
 
+def as_user() -> dict[str, Any]:
+    """Return how a process is started that must not be root's: options of `subprocess`."""
+    if os.geteuid():
+        return {}
+    user = _unprivileged()
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
 def _unprivileged() -> pwd.struct_passwd:
     for name in _UNPRIVILEGED:
         try:
@@ -248,3 +274,50 @@ def _unprivileged() -> pwd.struct_passwd:
         except KeyError:
             continue
     raise RuntimeError("PostgreSQL does not run as root, and there is no user postgres or nobody")
+
+
+@cache
+def shared_postgresql() -> PostgreSQL:
+    """Return a server for everything that this process tries; it ends with the process."""
+    server = PostgreSQL()
+    atexit.register(server.remove)
+    atexit.register(server.stop)
+    return server.start()
+
+
+def emptied(server: PostgreSQL) -> str:
+    """Return the URL of an empty queue; the first who comes there makes it."""
+    import psycopg
+
+    with psycopg.connect(server.url, autocommit=True) as connection:
+        connection.execute(_EMPTY)
+    return f"{server.url}?create=1"
+
+
+def end_session(connection: psycopg.Connection[Any]) -> None:
+    """End a session as the kernel does when its process dies; return once the server saw it."""
+    pid = connection.info.backend_pid
+    with socket.socket(fileno=socket.dup(connection.pgconn.socket)) as line:
+        line.shutdown(socket.SHUT_RDWR)
+    while pid in sessions(connection.info.dsn):
+        time.sleep(0.001)
+
+
+def sessions(conninfo: str) -> list[int]:
+    """Return the process ids of a server's sessions, this one's excepted."""
+    import psycopg
+
+    with psycopg.connect(conninfo) as connection:
+        found = connection.execute("SELECT pid FROM pg_stat_activity WHERE backend_type LIKE 'cl%'")
+        return [pid for (pid,) in found if pid != connection.info.backend_pid]
+
+
+# To delete the few rows of a test is faster than to truncate.
+_EMPTY = """
+DO $$ BEGIN
+    IF to_regclass('pulpo.jobs') IS NOT NULL THEN
+        DELETE FROM pulpo.jobs; DELETE FROM pulpo.owners;
+        DELETE FROM pulpo.pauses; DELETE FROM pulpo.side;
+    END IF;
+END $$
+"""

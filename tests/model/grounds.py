@@ -26,12 +26,15 @@ from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin
 from pulpo.adapters.memory import MemoryEngine
 from pulpo.adapters.memory.adapter import MemoryAdapter
+from pulpo.adapters.postgresql import PostgreSQLEngine
+from pulpo.adapters.postgresql.adapter import PostgreSQLAdapter
 from pulpo.adapters.sqlite import SQLiteEngine
 from pulpo.adapters.sqlite.adapter import SQLiteAdapter
 from pulpo.clock import ManualClock
 from pulpo.queue_url import QueueURL
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.needs import find_faketime
+from tests.lab.postgresql import emptied, end_session, shared_postgresql
 from tests.lab.processes import until
 from tests.model.traits import Traits
 
@@ -244,8 +247,29 @@ class _Beanstalkd(_Ground):
         self._time.write_text(now.strftime("%Y-%m-%d %H:%M:%S"))
 
 
+class _PostgreSQL(_Ground):
+    traits = Traits(
+        max_body=MAX_BODY,
+        born=lambda place, copy: (place, int(not copy)),
+        edits_in_place=True,
+        dead_may_wait=True,
+        renews_what_was_seen=True,
+    )
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        url = f"{emptied(shared_postgresql())}&max_job_size={MAX_BODY}"
+        self.engine = PostgreSQLEngine(QueueURL.parse(url), clock=self.clock)
+
+    def crash(self, adapter: QueueAdapter) -> None:
+        link = cast(PostgreSQLAdapter, adapter)._link
+        if link.is_open:
+            end_session(link.connection)
+
+
 GROUNDS: dict[str, Callable[[Path], Any]] = {
     "memory": _Memory,
     "sqlite": _SQLite,
     "beanstalkd": _Beanstalkd,
+    "postgresql": _PostgreSQL,
 }

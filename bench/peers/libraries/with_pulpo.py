@@ -9,7 +9,9 @@ from bench.peers import bodies
 from bench.peers.producer import SyncProducer
 from pulpo.job import Act, Change
 
-pulpo.configure(url=bodies.URL)
+# All libraries get the same server, an empty one.
+_MADE = "?create=1" if bodies.URL.startswith("postgresql:") else ""
+pulpo.configure(url=bodies.URL + _MADE)
 
 noop = pulpo.job(type="noop")(bodies.noop)
 sleep = pulpo.job(type="sleep")(bodies.sleep)

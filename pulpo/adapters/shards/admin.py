@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
 from itertools import islice, zip_longest
 
-from pulpo.adapter import Glimpsing, QueueAdmin, ServerLook
+from pulpo.adapter import Glimpsing, QueueAdmin
 from pulpo.adapters.beanstalkd.finding import place as rank
 from pulpo.adapters.shards.doors import Doors
 from pulpo.adapters.shards.membership import Membership
@@ -22,6 +22,7 @@ from pulpo.adapters.shards.numbers import (
 )
 from pulpo.adapters.shards.roster import ROSTER
 from pulpo.adapters.shards.server import Server
+from pulpo.composed import ServerLook
 from pulpo.errors import QueueError, QueueUnavailableError, UnsupportedError
 from pulpo.job import Change, JobId, JobState, ListedJob, NewJob, Page, QueueStats, Sighting, sum_of
 

@@ -7,7 +7,15 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pulpo.adapter import Engine, GuardsBeside, QueueAdapter, QueueAdmin, no_beat
+from pulpo.adapter import (
+    Engine,
+    GuardsBeside,
+    Inserting,
+    QueueAdapter,
+    QueueAdmin,
+    Transactional,
+    no_beat,
+)
 from pulpo.adapters.spool.adapter import SpoolingAdapter
 from pulpo.adapters.spool.reach import Reach
 from pulpo.adapters.spool.store import Spool
@@ -55,6 +63,12 @@ class SpoolingEngine:
         """Whether the queue's guards are kept beside it; see `pulpo.adapter.GuardsBeside`."""
         queue = self.queue
         return queue.guards_beside if isinstance(queue, GuardsBeside) else None
+
+    def within(self, connection: object) -> Inserting:
+        """Open a door into a user's own transaction, which needs no spool."""
+        if isinstance(self.queue, Transactional):
+            return self.queue.within(connection)
+        raise UnsupportedError(f"the queue behind the spool takes no within={connection!r}")
 
     def side(self) -> SideStore | None:
         """Open the facts beside the queue behind the spool; see `pulpo.side.KeepsSide`."""

@@ -8,7 +8,7 @@ from contextlib import ExitStack
 
 import pytest
 
-from pulpo.adapter import Composed, QueueAdapter
+from pulpo.adapter import QueueAdapter
 from pulpo.adapters import open_engine
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.shards import ShardedEngine
@@ -16,6 +16,7 @@ from pulpo.adapters.shards.membership import REFRESH
 from pulpo.adapters.shards.roster import ROSTER, Roster, Standing
 from pulpo.clock import SystemClock
 from pulpo.codec import Codec
+from pulpo.composed import Composed
 from pulpo.errors import QueueDrainingError, QueueError, QueueUnavailableError, UsageError
 from pulpo.identity import new_id
 from pulpo.job import Job, NewJob, Settlement, Verb

@@ -10,7 +10,7 @@ from collections import Counter
 import pulpo
 from tests.chaos import holding
 from tests.chaos.ending import end_well
-from tests.chaos.row import Row
+from tests.chaos.row import DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, until
@@ -173,6 +173,7 @@ ROWS = [
         says="a worker process is frozen",
         passes="its jobs run elsewhere within 2 x ttr, its outcomes are dropped, 0 lost",
         act=one_process,
+        engines=DURABLE,
         short={"times": 1},
         full={"times": 20},
     ),
@@ -181,6 +182,7 @@ ROWS = [
         says="a whole worker is frozen",
         passes="file: all back within 3 x ttr; beanstalkd: all once it is killed; 0 lost",
         act=whole_worker,
+        engines=DURABLE,
         short={"times": 1, "seconds": 7},
         full={"times": 6, "seconds": 15},
     ),
@@ -189,6 +191,7 @@ ROWS = [
         says="a handler holds the interpreter",
         passes="its process is killed, it is isolated and buried, all others are done",
         act=interpreter,
+        engines=DURABLE,
         short={"holders": 1, "good jobs": 100},
         full={"holders": 2, "good jobs": 1_000},
     ),

@@ -45,7 +45,7 @@ ROWS = [
         says="any order of calls, crashes and time",
         passes="each answer, order, count and crash as in the model; nothing lost in the end",
         act=act,
-        engines=("memory", "sqlite", "beanstalkd"),
+        engines=("memory", "sqlite", "beanstalkd", "postgresql"),
         short={"examples": 100, "steps": 50},
         full={"seconds": 200, "steps": 100},
     )

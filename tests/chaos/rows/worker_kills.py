@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.chaos.ending import end_well
-from tests.chaos.row import Row
+from tests.chaos.row import DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, is_alive, until
@@ -98,6 +98,7 @@ ROWS = [
         says="kill -9 of workers",
         passes="0 lost, 0 buried, 0 orphans, back within 1 s, second runs at most kills x slots",
         act=act,
+        engines=DURABLE,
         short={"jobs": 2_500, "kills": 25, "workers": 2},
         full={"jobs": 100_000, "kills": 1_000, "workers": 4},
     )

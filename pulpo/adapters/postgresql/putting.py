@@ -1,0 +1,114 @@
+"""Accepting jobs: one in one statement, a batch in one, a large batch by COPY.
+
+All of a batch goes in, or nothing of it: so what is answered is answered for each job alike, but
+for those that are too big.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import psycopg
+
+from pulpo.adapters.postgresql.link import Link
+from pulpo.adapters.postgresql.rows import columns, too_big
+from pulpo.adapters.postgresql.statements import Statements
+from pulpo.adapters.postgresql.timepiece import Timepiece
+from pulpo.adapters.postgresql.troubles import AnswerLostError
+from pulpo.errors import PublishUncertainError, QueueError, QueueUnavailableError
+from pulpo.job import JobId, NewJob
+
+__all__ = ["Putter", "scalars"]
+
+# From so many on, COPY costs less than one statement with arrays.
+_MANY = 100
+# No transaction is larger: what it has written is kept until the last of it is there.
+_MOST = 10_000
+_COPIED = ("text", "text", "text", "int8", "float8", "float8", "bytea")
+
+
+class Putter:
+    """What one adapter puts; one thread."""
+
+    def __init__(
+        self, link: Link, statements: Statements, timepiece: Timepiece, *, max_body: int
+    ) -> None:
+        self._link = link
+        self._statements = statements
+        self._timepiece = timepiece
+        self._max_body = max_body
+
+    def put(self, jobs: Sequence[NewJob]) -> list[JobId | QueueError]:
+        """Put jobs; for each, in order, its id or why it was not accepted."""
+        answers: list[JobId | QueueError] = [too_big(job, self._max_body) or job.id for job in jobs]
+        fitting = [place for place, answer in enumerate(answers) if isinstance(answer, str)]
+        for start in range(0, len(fitting), _MOST):
+            places = fitting[start : start + _MOST]
+            try:
+                self._put([jobs[place] for place in places])
+            except AnswerLostError as error:
+                for place, answer in zip(places, self._look(error, jobs, places), strict=True):
+                    answers[place] = answer
+            except QueueError as error:
+                if isinstance(error, QueueUnavailableError) and start == 0:
+                    raise
+                for place in places:
+                    answers[place] = error
+        return answers
+
+    def _put(self, jobs: Sequence[NewJob]) -> None:
+        told = self._timepiece.told()
+        if len(jobs) == 1:
+            self._link.query(self._statements.put_one, (told, *scalars(jobs[0])))
+        elif len(jobs) < _MANY or any(job.delay or job.at is not None for job in jobs):
+            self._link.query(self._statements.put, (told, *columns(jobs)))
+        elif self._copy(jobs):
+            self._link.query(self._statements.ring, ([job.queue for job in jobs], 0))
+        else:
+            self._link.query(self._statements.put, (told, *columns(jobs)))
+
+    def _copy(self, jobs: Sequence[NewJob]) -> bool:
+        """Copy jobs in; False where one of them is there already, and nothing was done."""
+        connection = self._link.connection
+        try:
+            with connection.cursor().copy(self._statements.copy) as copy:
+                copy.set_types(_COPIED)
+                write = copy.write_row
+                for job in jobs:
+                    expires = None if job.expires is None else float(job.expires)
+                    ttr = float(job.ttr)
+                    write((job.id, job.type, job.queue, job.priority, ttr, expires, job.body))
+        except psycopg.errors.UniqueViolation:
+            return False
+        except psycopg.Error as error:
+            raise self._link.trouble(error) from error
+        return True
+
+    def _look(
+        self, error: AnswerLostError, jobs: Sequence[NewJob], places: Sequence[int]
+    ) -> list[JobId | QueueError]:
+        """Look on a new connection which of these jobs are there after all."""
+        ids = [jobs[place].id for place in places]
+        try:
+            found = {key for (key,) in self._link.query(self._statements.found, (ids,))}
+        except QueueError:
+            found = set()
+        return [
+            key if key in found else PublishUncertainError(f"{error}; job {key!r}", id=key)
+            for key in ids
+        ]
+
+
+def scalars(job: NewJob) -> tuple[object, ...]:
+    """Return one job as parameters, one for each column."""
+    return (
+        job.id,
+        job.type,
+        job.queue,
+        str(job.priority),
+        float(job.delay),
+        None if job.at is None else float(job.at),
+        float(job.ttr),
+        None if job.expires is None else float(job.expires),
+        job.body,
+    )
