@@ -30,17 +30,19 @@ def act(trial: Trial) -> None:
     more = source.produce(1, jobs // 5, "--batch=20", "--pause=0.02")
     serving = ("--processes", "1", "--threads", str(THREADS), "--also", source.url)
     worker = trial.stack.enter_context(target.worker(*serving))
+    doubtful = 0
     for _ in range(kills):
-        _move_and_kill(trial, source, target, rate=max(200, jobs / kills / 0.3))
+        doubtful += _move_and_kill(trial, source, target, rate=max(200, jobs / kills / 0.3))
     source.published(more, patience=120)
     moved = _move(source, target)
+    doubtful += moved["doubtful"]
     _everything_is_there(trial, source, target, buried)
     target.wait_until_all_done(patience=120)
     trial.must(worker.stop() == 0, "the worker of both ends well")
-    trial.count("doubtful", moved["doubtful"])
+    trial.count("doubtful", doubtful)
     trial.must(moved["twice"] == 0, "no lease ran out")
     _none_is_early(trial, target, not_before)
-    trial.audit(target, doubled=moved["doubtful"])
+    trial.audit(target, doubled=doubtful)
 
 
 def _target(trial: Trial) -> Place:
@@ -79,13 +81,15 @@ def _started(source: Place, target: Place, *options: str) -> subprocess.Popen[st
     )
 
 
-def _move_and_kill(trial: Trial, source: Place, target: Place, *, rate: float) -> None:
+def _move_and_kill(trial: Trial, source: Place, target: Place, *, rate: float) -> int:
+    """Kill a move; return what it has told as doubtful, where it had come to its end."""
     with _started(source, target, "--rate", str(rate)) as move:
         time.sleep(trial.chosen.uniform(*LIVES))
         trial.count("kills", move.poll() is None)
         move.kill()
-        _, said = move.communicate()
+        out, said = move.communicate()
     trial.must(not said, f"a move says {said!r}")
+    return int(json.loads(out)["doubtful"]) if move.returncode == 0 else 0
 
 
 def _move(source: Place, target: Place) -> dict[str, int]:
