@@ -31,18 +31,29 @@ CREATE FUNCTION @.node_1() RETURNS text LANGUAGE sql STABLE AS $$
 $$
 """
 
-# Tell waiting owners of a queue that there are so many new jobs: so many of them and one more,
-# since one may be dead. Who does not wait is not rung: a busy queue has no NOTIFY at all, which
-# would let all commits of the database wait for each other.
+# Tell waiting owners of a queue that there are so many new jobs: as many of them and one more, as
+# one may be frozen; the dead are passed over. Who does not wait is not rung: a busy queue has no
+# NOTIFY at all, which would let all commits of the database wait for each other.
 _RING = """
 CREATE FUNCTION @.ring_1(p_queue text, p_count bigint, p_me integer) RETURNS void
 LANGUAGE plpgsql AS $$
+DECLARE
+    v_number integer;
+    v_rung bigint := 0;
 BEGIN
-    PERFORM pg_notify('pulpo:@:' || number, '') FROM (
+    FOR v_number IN
         SELECT number FROM @.owners
-        WHERE waiting IS NOT NULL AND p_queue = ANY (waiting) AND number <> p_me
-        ORDER BY random() LIMIT p_count + 1
-    ) AS rung;
+        WHERE waiting IS NOT NULL AND p_queue = ANY (waiting) AND number <> p_me AND beat IS NULL
+        ORDER BY random()
+    LOOP
+        IF pg_try_advisory_lock(hashtext('pulpo:@'), v_number) THEN
+            PERFORM pg_advisory_unlock(hashtext('pulpo:@'), v_number);
+            CONTINUE;
+        END IF;
+        PERFORM pg_notify('pulpo:@:' || v_number, '');
+        v_rung := v_rung + 1;
+        EXIT WHEN v_rung > p_count;
+    END LOOP;
 END $$
 """
 

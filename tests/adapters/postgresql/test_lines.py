@@ -202,6 +202,22 @@ def test_jobs_wake_as_many_as_are_needed(opened: Doors) -> None:
     assert max(came) < 1.0
 
 
+def test_the_dead_are_not_rung_in_place_of_the_living(opened: Doors) -> None:
+    living, producer, dead = opened(), opened(), [opened() for _ in range(6)]
+    for adapter in (living, *dead):
+        assert take(adapter, 1, timeout=0.05) == []  # leaves word
+    for adapter in dead:
+        end_session(adapter._link.connection)  # type: ignore[attr-defined]
+    for _ in range(5):
+        thread = threading.Timer(0.7, producer.put, ([new()],))
+        thread.start()
+        started = time.monotonic()
+        (job,) = take(living, 1, timeout=4.5)
+        assert time.monotonic() - started < 1.5
+        thread.join()
+        living.exchange([Settlement(Verb.DELETE, job)], [], limit=0, timeout=0)
+
+
 # Lost answers
 
 
