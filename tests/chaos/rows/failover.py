@@ -71,7 +71,7 @@ ROWS = [
         passes="0 lost, documented errors only, work goes on by itself within 10 s",
         act=act,
         engines=("postgresql",),
-        short={"jobs": 600, "kills": 1},
+        short={"jobs": 400, "kills": 1},
         full={"jobs": 100_000, "kills": 50},
     )
 ]
