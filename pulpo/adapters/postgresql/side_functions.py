@@ -8,9 +8,13 @@ from __future__ import annotations
 
 __all__ = ["SIDE_FUNCTIONS"]
 
+# Every change comes by here, and is synced, whatever the server's default is.
 _LOCK = """
 CREATE FUNCTION @.side_lock_1(p_spaces text[], p_keys text[]) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
+    IF current_setting('synchronous_commit') = 'off' THEN
+        PERFORM set_config('synchronous_commit', 'on', true);
+    END IF;
     PERFORM pg_advisory_xact_lock(place) FROM (
         SELECT DISTINCT hashtextextended(space || '/' || key, hashtext('pulpo:@')) AS place
         FROM unnest(p_spaces, p_keys) AS named (space, key) ORDER BY place
