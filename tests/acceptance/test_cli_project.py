@@ -153,7 +153,7 @@ def test_a_shell_that_is_not_known_is_asked_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        ("pulpo jo", "jobs"),
+        ("pulpo job", "jobs"),
         ("pulpo jobs mo", "move"),
         ("pulpo jobs kick --wh", "--where"),
         ("pulpo jobs list --state bur", "buried"),

@@ -59,6 +59,11 @@ def url_of(servers: list[Beanstalkd]) -> str:
 
 
 class TestOneShard(AdapterContract):
+    @pytest.fixture(autouse=True)
+    def begins_with_the_first(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        # So that the tests below find the same order each time.
+        monkeypatch.setattr("pulpo.adapters.shards.adapter.first_turn", lambda: 0)
+
     @pytest.fixture
     def engine(self, servers: list[Beanstalkd], clock: Clock) -> Engine:
         return ShardedEngine(QueueURL.parse(servers[0].url), clock=clock)

@@ -31,6 +31,11 @@ __all__ = ["ShardedAdapter"]
 Answer = TypeVar("Answer")
 
 
+def first_turn() -> int:
+    """Return with which server a door begins: not all short-lived producers with the same one."""
+    return os.urandom(1)[0]
+
+
 class ShardedAdapter:
     """One thread's door to all of the servers; connects at its first use."""
 
@@ -45,8 +50,7 @@ class ShardedAdapter:
         self._waker = Waker()
         self._members = self._open_members()
         self._reserving = Reserving(self._members, self._waker, self._clock)
-        # Not all short-lived producers begin with the same server.
-        self._turn = os.urandom(1)[0]
+        self._turn = first_turn()
 
     @property
     def capabilities(self) -> Capabilities:

@@ -84,6 +84,7 @@ def message_for(task: Any, result: Any, backend: str) -> Message:  # likewise
             priority=_to_pulpo(task.priority),
             at=_aware(task.run_after),
             id=result.id,
+            own_id=False,  # Django has made it just now: nobody publishes it again
         )
     except UsageError as error:
         raise InvalidTask(str(error)) from error
