@@ -73,12 +73,12 @@ class InspectedApp(Pulpo):
     def _look_at_schedules(self) -> None:
         schedules = self.recurring.schedules()
         for name, why in unfit(schedules, self.codec, self.registry):
-            self._note("", name, None, why)
+            self._note("schedules", name, None, why)
         try:
             if schedules:
                 check_engine(self.engine)
         except UsageError as error:
-            self._note("", None, None, error)
+            self._note("schedules", None, None, error)
 
     def job(self, function: Any = None, /, **options: Unpack[JobOptions]) -> Any:
         """Make a function a job type, or note why it can't be one."""
@@ -115,7 +115,7 @@ class InspectedApp(Pulpo):
         try:
             settings = find_settings()
         except UsageError as error:
-            self._note("", None, None, error)
+            self._note("schedules", None, None, error)
             return
         for type, entry in settings.handlers.items():
             self._load_handler(settings, type, entry)
