@@ -28,7 +28,8 @@ def refused_guards(engine: Engine, job_types: Iterable[JobType]) -> list[tuple[J
         return []
     why = (
         "this queue itself keeps no guards: name a place for them that all its producers and "
-        "workers reach, as in beanstalkd://...?side=sqlite:////var/lib/shop/side.db"
+        "workers reach, as in beanstalkd://...?side=sqlite:////var/lib/shop/side.db (several "
+        "beanstalkds as one queue keep none)"
     )
     return [
         (job_type, f"{job_type.type!r} is unique, and {why}")

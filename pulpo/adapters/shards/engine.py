@@ -61,7 +61,7 @@ class ShardedEngine:
 
         named = self._url.options.get("side")
         if named is not None:
-            return beside.named(named, self._clock).side(is_whole=False)
+            return beside.named(named, self._clock).side(is_whole=False, guards=True)
         all_of_them = Address(host=",".join(sorted(self.names)))
         return beside.of_this_host(all_of_them, self._clock).side(is_whole=False)
 
