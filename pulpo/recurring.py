@@ -81,6 +81,11 @@ class Recurring:
         made = self._made.get("made")
         return tuple(made.timetable) if made else ()
 
+    def forget(self, type: str) -> None:
+        """Forget the schedules of a job type; a worker that has begun goes on with them."""
+        if made := self._made.get("made"):
+            made.timetable.forget(type)
+
     def ticker(self) -> MakeTicker | None:
         """Return how a worker makes its timekeeper; None where there is nothing to publish.
 

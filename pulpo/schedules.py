@@ -127,6 +127,11 @@ class Timetable:
         self._schedules[schedule.name] = schedule
         return schedule
 
+    def forget(self, type: str) -> None:
+        """Forget the schedules of a job type."""
+        for name in [name for name, one in self._schedules.items() if one.message.type == type]:
+            del self._schedules[name]
+
     def __iter__(self) -> Iterator[Schedule]:
         return iter(self._schedules.values())
 

@@ -36,6 +36,13 @@ class TrialClock:
         self._refuse = refuse
         #: Called with the seconds that are to pass, by whoever runs what comes due meanwhile.
         self.living: Callable[[float], None] | None = None
+        #: Called before the hands are moved, by whoever wants to see the moment that is left.
+        self.leaving: Callable[[], None] | None = None
+
+    @property
+    def is_movable(self) -> bool:
+        """Whether `advance` does not refuse."""
+        return isinstance(self._clock, ManualClock)
 
     def wall(self) -> float:
         """Return seconds since the epoch."""
@@ -75,10 +82,12 @@ class TrialClock:
         self.advance(length)
 
     def move(self, length: float) -> None:
-        """Move the hands by so many seconds, and tell nobody."""
+        """Move the hands by so many seconds, and run nothing."""
         if not isinstance(self._clock, ManualClock):
             assert self._refuse is not None
             self._refuse()
+        if self.leaving is not None:
+            self.leaving()
         self._clock.advance(length)
 
 

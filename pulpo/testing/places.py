@@ -51,6 +51,10 @@ def place(url: str, folder: Path | None, refuse: Refuse | None) -> Iterator[Plac
             url = _file(rest, folder or Path(stack.enter_context(TemporaryDirectory())))
         elif scheme == "beanstalkd" and not rest.strip("/").partition("?")[0]:
             url = stack.enter_context(_server(refuse)).url + rest.lstrip("/")
+            if "side=" not in url:
+                # What makes jobs unique, and limits them, ends with the server.
+                beside = _file("", Path(stack.enter_context(TemporaryDirectory())))
+                url += f"{'&' if '?' in url else '?'}side={quote(beside, safe='')}"
         elif not rest:
             url = f"{scheme}://"
         clock = frozen_clock() if scheme in _MOVABLE else unmovable_clock(scheme, refuse)

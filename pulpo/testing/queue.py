@@ -19,6 +19,7 @@ from pulpo.testing.connections import NotingConnections
 from pulpo.testing.inline import Inline
 from pulpo.testing.published import Arguments, PublishedJob, Wanted, published_job
 from pulpo.testing.runs import Runs
+from pulpo.testing.schedules import Schedules
 from pulpo.testing.worker import TrialWorker
 from pulpo.view import ShownJob, show
 
@@ -46,6 +47,10 @@ class TrialQueue:
         self.worker = TrialWorker(
             app, clock, lambda: ((noted.job.type, noted.job.queue) for noted in connections.record)
         )
+        self._schedules = Schedules(app, clock)
+        self.worker.by_the_clock.append(self._schedules)
+        self.worker.told.append(self._schedules.ended)
+        clock.leaving = self._schedules.know
 
     @property
     def engine(self) -> Engine:
@@ -132,6 +137,11 @@ class TrialQueue:
     def drain(self, *, at_most: int | None = None) -> Runs:
         """Run what is due; see `TrialWorker.run`."""
         return self.worker.run(at_most=at_most)
+
+    def close(self) -> None:
+        """Let go of the queue; what runs the block of a trial does."""
+        self._schedules.close()
+        self.worker.close()
 
     def _all(self) -> list[PublishedJob]:
         return [published_job(noted, self.app.codec) for noted in self._connections.record]

@@ -25,9 +25,9 @@ class JobRun:
     """One run of one job, or what became of a job that could not be run.
 
     `ending` is how logs call it: `success`, `retried`, `snoozed`, `buried`, `cancelled`, `expired`,
-    `bounced`. `outcome` is the same as a value, with what the rules of retrying have made of it:
-    `Retry.delay` and `Snooze.delay` are seconds; None where the handler was not called. `error` is
-    what the handler raised, `reason` a line that says why.
+    `bounced`, `limited`, `duplicate`. `outcome` is the same as a value, with what the rules of
+    retrying have made of it: `Retry.delay` and `Snooze.delay` are seconds; None where the handler
+    was not called. `error` is what the handler raised, `reason` a line that says why.
     """
 
     id: str
@@ -83,6 +83,11 @@ class Runs(tuple[JobRun, ...]):
     def bounced(self) -> int:
         """How many jobs no handler here knows, or whose arguments do not fit it."""
         return self._count("bounced")
+
+    @property
+    def limited(self) -> int:
+        """How many jobs were put off, since their limit had no slot or no turn for them."""
+        return self._count("limited")
 
     def raise_errors(self) -> Self:
         """Raise what the last run of a job has raised; returns itself where all ended well.

@@ -38,8 +38,9 @@ def trial(
     that is started for this. Any other queue must be empty, and is emptied at the end. `refuse` is
     told what cannot be done on such a queue, and raises; without it, that is `UnsupportedError`.
 
-    Job types that are declared inside functions meanwhile are forgotten at the end, so that another
-    test may declare them again. One thread opens and ends a trial; any thread may publish in it.
+    Job types that are declared inside functions meanwhile are forgotten at the end, with their
+    schedules, so that another test may declare them again. One thread opens and ends a trial; any
+    thread may publish in it.
     """
     app = pulpo.default_app() if app is None else app
     known = {job_type.type for job_type in app.registry}
@@ -52,7 +53,7 @@ def trial(
             yield queue
         finally:
             _trials.remove(queue)
-            queue.worker.close()
+            queue.close()
             give_back()
             _forget_local_types(app, known)
 
@@ -83,3 +84,4 @@ def _forget_local_types(app: Pulpo, known: set[str]) -> None:
     for job_type in list(app.registry):
         if job_type.type not in known and "<locals>" in job_type.source:
             app.registry.remove(job_type)
+            app.recurring.forget(job_type.type)

@@ -1,13 +1,13 @@
 """One turn of the real worker, in the thread of the test: it runs what is ready, until nothing is.
 
 Reserving, decoding, retrying and settling are those of `pulpo.worker.loop`. What is different here:
-handlers run in this thread and one at a time, and no backoff is spread, so that the same test does
-the same thing each time.
+handlers run in this thread and one at a time, limits are asked here as well, and no backoff is
+spread, so that the same test does the same thing each time.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 
 from pulpo.clock import Clock
@@ -16,8 +16,10 @@ from pulpo.testing.loops import Loops
 from pulpo.testing.runs import JobRun, Runs, job_run
 from pulpo.worker.decide import Raised
 from pulpo.worker.execute import Finished
+from pulpo.worker.gate import Gate
+from pulpo.worker.gatekeeper import Rule
 from pulpo.worker.hands import Hands
-from pulpo.worker.in_place import InThisThread, OnALoop
+from pulpo.worker.in_place import AskedAtOnce, InThisThread, OnALoop
 from pulpo.worker.journal import Ended, Journal
 from pulpo.worker.loop import Worker
 from pulpo.worker.settings import WorkerParts, WorkerSettings
@@ -32,7 +34,8 @@ class Turn:
     """One burst of a worker; made anew for each.
 
     It ends after `at_most` runs, even if more is ready. With `loops` coroutines run to their end
-    wherever they come up, without on the event loop of whoever awaits `arun`.
+    wherever they come up, without on the event loop of whoever awaits `arun`. Those in `told` hear
+    of each run whose outcome the queue has taken.
     """
 
     def __init__(
@@ -43,6 +46,7 @@ class Turn:
         *,
         at_most: int,
         loops: Loops | None,
+        told: Sequence[Callable[[Sequence[Ended]], None]] = (),
     ) -> None:
         self._parts = parts
         self._at_most = at_most
@@ -57,13 +61,19 @@ class Turn:
             threads=InThisThread(clock, wake, self._heard),
             coroutines=self._coroutines,
             spread=lambda: 0.0,
+            make_gate=self._make_gate,
         )
         settings = WorkerSettings(
             queues=tuple(queues), threads=1, async_slots=1, burst=True, side=False
         )
-        journal = Journal(clock, counts=[self._note])
+        self._gate: Gate | None = None
         self._worker = Worker(
-            self._adapter, parts, settings, clock=clock, journal=journal, hands=hands
+            self._adapter,
+            parts,
+            settings,
+            clock=clock,
+            journal=Journal(clock, counts=[self._note, *told]),
+            hands=hands,
         )
 
     def run(self) -> Runs:
@@ -89,12 +99,27 @@ class Turn:
     @contextmanager
     def _at_the_queue(self) -> Iterator[None]:
         try:
+            if self._gate is not None:
+                self._gate.begin()
             yield
         finally:
+            if self._gate is not None:
+                self._gate.stop()
             self._adapter.close()
         self._parts.listeners.flush(_LISTENING)
         if self._interrupt is not None:
             raise self._interrupt
+
+    def _make_gate(
+        self,
+        rules: Sequence[Rule],
+        parts: WorkerParts,
+        settings: WorkerSettings,
+        clock: Clock,
+        answered: Callable[[], None],
+    ) -> Gate:
+        self._gate = AskedAtOnce.by(rules, parts, settings, clock, answered)
+        return self._gate
 
     def _heard(self, done: Finished) -> None:
         """A handler has ended, and its outcome is not settled yet."""

@@ -5,7 +5,7 @@ How one turn goes is said in `pulpo.testing.turn`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Protocol
 
 from pulpo.duration import Duration, seconds
@@ -18,6 +18,7 @@ from pulpo.testing.clock import TrialClock
 from pulpo.testing.loops import Loops
 from pulpo.testing.runs import Runs
 from pulpo.testing.turn import Turn
+from pulpo.worker.journal import Ended
 
 if TYPE_CHECKING:
     from pulpo.app import Pulpo
@@ -60,6 +61,8 @@ class TrialWorker:
         self._published = published
         #: Asked at each turn what is due; time stops at each of their moments.
         self.by_the_clock: list[ByTheClock] = []
+        #: Called with the runs whose outcomes the queue has taken.
+        self.told: list[Callable[[Sequence[Ended]], None]] = []
         self._admin = app.engine.admin()
         self._loops = Loops()
 
@@ -69,14 +72,20 @@ class TrialWorker:
         An error of a handler is not raised: it goes by the rules, and is in the result.
         """
         self._tick()
-        runs = self._turn(at_most, self._loops).run()
-        return _ended(runs, at_most)
+        runs = _ended(self._turn(at_most, self._loops).run(), at_most)
+        while at_most is None and self._is_due():
+            self._tick()
+            runs = _ended(Runs([*runs, *self._turn(at_most, self._loops).run()]), at_most)
+        return runs
 
     async def arun(self, *, at_most: int | None = None) -> Runs:
         """Like `run`, for async tests; `async def` handlers run on the test's own event loop."""
         self._tick()
-        runs = await self._turn(at_most, None).arun()
-        return _ended(runs, at_most)
+        runs = _ended(await self._turn(at_most, None).arun(), at_most)
+        while at_most is None and self._is_due():
+            self._tick()
+            runs = _ended(Runs([*runs, *await self._turn(at_most, None).arun()]), at_most)
+        return runs
 
     def run_for(self, duration: Duration) -> Runs:
         """Let time pass, and run each job at the moment at which it comes due."""
@@ -114,7 +123,7 @@ class TrialWorker:
         if most < 1:
             raise UsageError(f"at_most must be 1 or more: {at_most!r}")
         parts, queues = self._app.parts(), self._queues()
-        return Turn(parts, self._clock, queues, at_most=most, loops=loops)
+        return Turn(parts, self._clock, queues, at_most=most, loops=loops, told=self.told)
 
     def _queues(self) -> list[str]:
         registry = self._app.registry
@@ -125,11 +134,18 @@ class TrialWorker:
         for each in self.by_the_clock:
             each.tick()
 
+    def _is_due(self) -> bool:
+        # A job that has ended may have been what the next tick waited for.
+        return any(wait is not None and wait <= 0 for wait in self._waits())
+
+    def _waits(self) -> list[float | None]:
+        return [each.wait() for each in self.by_the_clock]
+
     def _steps(self, length: float) -> Iterator[float]:
         """Yield in which steps so much time passes: to each moment at which something is due."""
         end = self._clock.monotonic() + length
         while (left := end - self._clock.monotonic()) > 0:
-            waits = [each.wait() for each in self.by_the_clock]
+            waits = self._waits()
             waits += [job.due for job in self._admin.list(state=JobState.DELAYED, limit=1)]
             soonest = min((wait for wait in waits if wait is not None), default=left)
             yield min(max(soonest, _SHORTEST_STEP), left)

@@ -7,6 +7,7 @@ Runs that no rule concerns never come here.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -15,7 +16,7 @@ from functools import partial
 from pulpo.clock import Clock
 from pulpo.run import Run
 from pulpo.worker.decide import SUCCESS, Verdict, unasked
-from pulpo.worker.gatekeeper import Answer, Gatekeeper, Rule, Word, Words, open_beside
+from pulpo.worker.gatekeeper import Answer, Gatekeeper, Heard, Rule, Word, Words, open_beside
 from pulpo.worker.journal import Journal
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 
@@ -46,6 +47,7 @@ class Gate:
         self._asked: dict[Run, None] = {}
         self._let_in: dict[Run, None] = {}
         self._thread: threading.Thread | None = None
+        self._next_look = -math.inf
 
     @classmethod
     def by(
@@ -160,17 +162,19 @@ class Gate:
             self._words.say(word, run, verdict)
 
     def _serve(self) -> None:
-        keeper, words = self._keeper, self._words
-        next_look = self._clock.monotonic()
-        while not keeper.has_stopped:
-            heard = words.hear(max(next_look - self._clock.monotonic(), 0.0))
-            now = self._clock.monotonic()
-            if now >= next_look:
-                next_look = now + keeper.look_again_in
-                keeper.keep()
-            answers = keeper.take(heard)
-            self._outbox.extend(answers)
-            words.done(len(heard))
-            if heard:
-                self._answered()
-        keeper.close()
+        while not self._keeper.has_stopped:
+            patience = max(self._next_look - self._clock.monotonic(), 0.0)
+            self._attend(self._words.hear(patience))
+        self._keeper.close()
+
+    def _attend(self, heard: Sequence[Heard]) -> None:
+        """Look after what was let in, if it is time for that; carry out what was said."""
+        now = self._clock.monotonic()
+        if now >= self._next_look:
+            self._next_look = now + self._keeper.look_again_in
+            self._keeper.keep()
+        answers = self._keeper.take(heard)
+        self._outbox.extend(answers)
+        self._words.done(len(heard))
+        if heard:
+            self._answered()

@@ -25,7 +25,7 @@ from pulpo.side import SideStore, guarding_side
 from pulpo.worker.decide import SUCCESS, Verdict, unasked
 from pulpo.worker.journal import Journal
 
-__all__ = ["Answer", "Beside", "Gatekeeper", "Rule", "Word", "Words", "open_beside"]
+__all__ = ["Answer", "Beside", "Gatekeeper", "Heard", "Rule", "Word", "Words", "open_beside"]
 
 # How often rules look after what they have let in, and after a store that is away, in seconds.
 LOOK_EVERY = 3.0

@@ -7,15 +7,23 @@ in (`pulpo.worker.in_place`). Decides nothing.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 from pulpo.clock import Clock
 from pulpo.worker.coroutines import CoroutinePool
-from pulpo.worker.settings import WorkerSettings
+from pulpo.worker.gate import Gate
+from pulpo.worker.gatekeeper import Rule
+from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.threads import ThreadPool
 
-__all__ = ["Hands"]
+__all__ = ["Hands", "MakeGate"]
+
+#: As `Gate.by`.
+MakeGate: TypeAlias = Callable[
+    [Sequence[Rule], WorkerParts, WorkerSettings, Clock, Callable[[], None]], Gate
+]
 
 
 def _anywhere() -> float:
@@ -24,11 +32,15 @@ def _anywhere() -> float:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hands:
-    """The pools of one worker; `spread` draws from -1.0 to 1.0 how a backoff is spread."""
+    """The pools of one worker, and how its gate is made, where there is something to be asked.
+
+    `spread` draws from -1.0 to 1.0 how a backoff is spread.
+    """
 
     threads: ThreadPool
     coroutines: CoroutinePool
     spread: Callable[[], float] = _anywhere
+    make_gate: MakeGate = Gate.by
 
     @classmethod
     def of(cls, settings: WorkerSettings, clock: Clock, finished: Callable[[], None]) -> Hands:

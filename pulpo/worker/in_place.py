@@ -1,4 +1,4 @@
-"""Pools that run each handler in the thread that works, as soon as it is handed over.
+"""Pools and a gate that do all of their work in the thread that works, as soon as it comes.
 
 For tests: the handler sees the transactions and the context of the test, a breakpoint stops there,
 and nothing waits. One job at a time, so that the next one is chosen when the last one is settled.
@@ -15,11 +15,13 @@ from pulpo.clock import Clock
 from pulpo.errors import JobTimeoutError
 from pulpo.run import Run
 from pulpo.worker.coroutines import CoroutinePool
-from pulpo.worker.decide import Raised
+from pulpo.worker.decide import SUCCESS, Raised, Verdict
 from pulpo.worker.execute import Finished, execute, execute_async
+from pulpo.worker.gate import LAST_WORDS, Gate
+from pulpo.worker.gatekeeper import Word
 from pulpo.worker.threads import ThreadPool
 
-__all__ = ["InThisThread", "OnALoop"]
+__all__ = ["AskedAtOnce", "InThisThread", "OnALoop"]
 
 
 class InThisThread(ThreadPool):
@@ -83,6 +85,30 @@ class OnALoop(CoroutinePool):
         self._outbox.append(done)
         self._heard(done)
         self._finished()
+
+
+class AskedAtOnce(Gate):
+    """A gate without a thread: what is asked is answered, and what is told is carried out."""
+
+    _has_begun = False
+
+    def start(self) -> None:
+        """Carry out what was said so far."""
+        self._has_begun = True
+        self._attend(self._words.hear(0.0))
+
+    def stop(self, patience: float = LAST_WORDS) -> None:  # noqa: ARG002  # nobody is waited for
+        """Let go of the queue; twice is once."""
+        if self._has_begun:
+            self._has_begun = False
+            self._words.say(Word.STOP)
+            self._attend(self._words.hear(0.0))
+            self._keeper.close()
+
+    def _tell(self, word: Word, run: Run, verdict: Verdict = SUCCESS) -> None:
+        if self._has_begun:
+            self._words.say(word, run, verdict)
+            self._attend(self._words.hear(0.0))
 
 
 def _in_time(done: Finished) -> Finished:

@@ -42,7 +42,7 @@ class Inside:
     ) -> Inside:
         """Make the parts of one worker around its pools; starts nothing."""
         threads, coroutines = hands.threads, hands.coroutines
-        gate = Gate.by(rules, parts, settings, clock, adapter.wake) if rules else None
+        gate = hands.make_gate(rules, parts, settings, clock, adapter.wake) if rules else None
         watch = Watch(adapter, clock, threads, coroutines)
         return cls(
             hands=hands,

@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 import os
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pulpo.clock import Clock
@@ -56,8 +56,9 @@ class _Held:
 class Limiting:
     """Asks for the runs whose types have a limit; see `pulpo.worker.gatekeeper.Rule`."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, spread: Callable[[], float]) -> None:
         self._clock = clock
+        self._spread = spread
         self._host, self._pid = os.uname().nodename, os.getpid()
         self._held: dict[Run, _Held] = {}
         self._aside: dict[Run, Aside] = {}
@@ -174,7 +175,7 @@ class Limiting:
                     for run in left
                 ]
             )
-        now, spread = self._clock.wall(), random.uniform(-1, 1)
+        now, spread = self._clock.wall(), self._spread()
         return {run: no_slot(run.envelope, key, limit, now=now, spread=spread) for run in left}
 
     def _take_turns(

@@ -82,8 +82,8 @@ class Worker:
         self._clock = clock
         self._journal = journal
         self._beat = beat
-        rules = rules_of(parts, clock) if rules is None else rules
         hands = hands or Hands.of(settings, clock, adapter.wake)
+        rules = rules_of(parts, clock, hands.spread) if rules is None else rules
         inside = Inside.of(adapter, parts, settings, clock, journal, rules, hands)
         self._threads, self._coroutines = hands.threads, hands.coroutines
         self._room, self._watch = inside.room, inside.watch

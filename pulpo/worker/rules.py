@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 from pulpo.adapter import Engine, GuardsBeside
@@ -39,12 +39,15 @@ def refused_types(engine: Engine, job_types: Iterable[JobType]) -> list[Refused]
     return found
 
 
-def rules_of(parts: WorkerParts, clock: Clock) -> Sequence[Rule]:
-    """Return the rules that job types of this worker ask for; none for most workers."""
+def rules_of(parts: WorkerParts, clock: Clock, spread: Callable[[], float]) -> Sequence[Rule]:
+    """Return the rules that job types of this worker ask for; none for most workers.
+
+    `spread` draws from -1.0 to 1.0 by how much a wait is spread.
+    """
     rules: list[Rule] = []
     if isinstance(parts.engine, GuardsBeside) and parts.engine.guards_beside:
         rules.append(GuardRule())
     if any(job_type.limit is not None for job_type in parts.registry):
         # The last one: no slot is taken by what another rule refuses.
-        rules.append(Limiting(clock))
+        rules.append(Limiting(clock, spread))
     return rules

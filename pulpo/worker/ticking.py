@@ -20,7 +20,7 @@ from pulpo.worker.journal import Ended, Journal
 from pulpo.worker.settings import WorkerParts, WorkerSettings
 from pulpo.worker.ticker import Ticker
 
-__all__ = ["LAST_TICK", "Ticking"]
+__all__ = ["LAST_TICK", "Ticking", "tick_outcomes"]
 
 # The longest sleep, in seconds: a wall clock may be set, and nobody tells.
 LONGEST = 5.0
@@ -63,23 +63,9 @@ class Ticking:
 
     def count(self, ended: Sequence[Ended]) -> None:
         """Note how jobs of schedules ended; of a tick of the loop."""
-        before = len(self._ended)
-        for run, verdict, seconds in ended:
-            name = run.envelope.headers.get("schedule")
-            if name is None:
-                continue
-            self._ended.append(
-                TickOutcome(
-                    name=str(name),
-                    id=run.id,
-                    tick=run.envelope.tick,
-                    outcome=verdict.ending.value,
-                    reason=verdict.reason,
-                    seconds=seconds,
-                    ended=self._clock.wall(),
-                )
-            )
-        if len(self._ended) != before:
+        found = tick_outcomes(ended, self._clock.wall())
+        self._ended += found
+        if found:
             self._bell.ring()
 
     def stop(self, patience: float = LAST_TICK) -> None:
@@ -118,3 +104,20 @@ class Ticking:
 
     def _say(self, level: str, text: str) -> None:
         self._journal.say(level, "schedules", reason=text)
+
+
+def tick_outcomes(ended: Sequence[Ended], now: float) -> list[TickOutcome]:
+    """Return how jobs of schedules have ended, out of all; `now` is in seconds since the epoch."""
+    return [
+        TickOutcome(
+            name=str(name),
+            id=run.id,
+            tick=run.envelope.tick,
+            outcome=verdict.ending.value,
+            reason=verdict.reason,
+            seconds=seconds,
+            ended=now,
+        )
+        for run, verdict, seconds in ended
+        if (name := run.envelope.headers.get("schedule")) is not None
+    ]

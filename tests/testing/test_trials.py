@@ -222,3 +222,25 @@ def test_a_server_that_does_not_start_says_why(tmp_path: Path) -> None:
 
     with pytest.raises(RuntimeError, match="does not start: 'no room here"):
         PrivateBeanstalkd(str(program)).start()
+
+
+def test_a_server_of_a_test_keeps_limits_and_keys_and_publishes_no_ticks(
+    app: Pulpo, beanstalkd_program: str
+) -> None:
+    done = []
+
+    @app.job(every="1s")
+    def tick() -> None: ...
+
+    @app.job(unique=True, limit=pulpo.Limit(concurrency=1))
+    def job(n: int) -> None:
+        done.append(n)
+
+    with trial(app, "beanstalkd:") as queue:
+        first = job.delay(7)
+        again = job.delay(7)
+        runs = queue.drain()
+
+        assert (again.id, again.existing) == (first.id, True)
+        assert (runs.succeeded, done) == (1, [7])
+        queue.refute_published(tick)
