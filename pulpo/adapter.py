@@ -267,11 +267,11 @@ class Inserting(Protocol):
         """What the queue can do; connects to nothing."""
         ...
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         """Write jobs; its commit accepts them. Raises `WrongTypeError` for an async connection."""
         ...
 
-    async def aput(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    async def aput(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         """Write jobs likewise; raises `WrongTypeError` for a connection that would block."""
         ...
 

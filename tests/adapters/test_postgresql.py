@@ -10,12 +10,12 @@ from pulpo.adapter import Engine, QueueAdapter
 from pulpo.adapters.postgresql import PostgreSQLEngine
 from pulpo.adapters.postgresql.adapter import PostgreSQLAdapter
 from pulpo.clock import Clock, ManualClock
-from pulpo.contract import AdapterContract, SideContract
+from pulpo.contract import AdapterContract, GuardContract, SideContract
 from pulpo.queue_url import QueueURL
 from tests.lab.postgresql import end_session
 
 
-class TestPostgreSQL(AdapterContract):
+class TestPostgreSQL(AdapterContract, GuardContract):
     @pytest.fixture
     def clock(self) -> Clock:
         return ManualClock()

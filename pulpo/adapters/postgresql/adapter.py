@@ -16,6 +16,7 @@ from pulpo.clock import Clock
 from pulpo.errors import QueueError
 from pulpo.job import (
     Capabilities,
+    Existing,
     Job,
     JobId,
     NewJob,
@@ -43,7 +44,7 @@ class PostgreSQLAdapter:
         self._statements = statements
         self._clock = clock
         self._timepiece = timepiece
-        self._capabilities = Capabilities(engine="postgresql", max_body=max_body)
+        self._capabilities = Capabilities(engine="postgresql", max_body=max_body, guards=True)
         self._begin()
 
     def _begin(self) -> None:
@@ -66,7 +67,7 @@ class PostgreSQLAdapter:
         """What a queue in PostgreSQL can do; connects to nothing."""
         return self._capabilities
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | Existing | QueueError]:
         """Accept jobs: committed when this returns, as surely as the server commits."""
         check_jobs(jobs)
         self._leave_to_parent()

@@ -15,6 +15,7 @@ from pulpo.identity import check_queue
 from pulpo.job import (
     Act,
     Change,
+    Existing,
     JobId,
     JobState,
     ListedJob,
@@ -30,12 +31,17 @@ __all__ = ["PostgreSQLAdmin"]
 
 _ACTS = {Act.KICK: 1, Act.DELETE: 2, Act.REPLACE: 3, Act.BURY: 4}
 _CHANGE = """
-SELECT @.change_1(
-    %s::float8, %s::integer[], %s::text[], %s::bigint[], %s::text[], %s::text[], %s::text[],
-    %s::bigint[], %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::bytea[]
+SELECT @.change_2(
+    %s::float8, %s::boolean, %s::integer[], %s::text[], %s::bigint[], %s::text[], %s::text[],
+    %s::text[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::bytea[]
 )
 """
-_KICK_ALL = "SELECT @.kick_all_1(%s::text)"
+_KICK_ALL = "SELECT @.kick_all_2(%s::float8, %s::text)"
+_HOLDERS = """
+SELECT held.id, held.queue
+FROM @.now_1(%s::float8) AS now, unnest(%s::text[]) WITH ORDINALITY AS asked (key, place)
+LEFT JOIN LATERAL @.holder_1(now, key) AS held ON true ORDER BY place
+"""
 _PAUSE = "SELECT @.pause_1(%s::float8, %s::text, %s::float8)"
 _RESUME = "SELECT @.resume_1(%s::text)"
 
@@ -107,6 +113,12 @@ class PostgreSQLAdmin:
         count = census.ahead(self._looker.look(), job)
         return count, count
 
+    def holders(self, keys: Sequence[str]) -> Sequence[Existing | None]:
+        """Return who holds these keys; see `pulpo.adapter.Guarding`."""
+        text = _HOLDERS.replace("@", self._link.address.schema)
+        rows = self._link.query(text, (self._timepiece.told(), list(keys))) if keys else []
+        return [None if key is None else Existing(key, queue) for key, queue in rows]
+
     # Changing
 
     def change(self, changes: Sequence[Change]) -> Sequence[bool | QueueError]:
@@ -121,6 +133,11 @@ class PostgreSQLAdmin:
         done = iter(self._change(fitting))
         return [error if error is not None else next(done) for error in refused]
 
+    def wake_up(self, jobs: Sequence[Sighting]) -> Sequence[bool | QueueError]:
+        """Make jobs ready that were put aside, without a sync; see `pulpo.adapter.WakesUp`."""
+        wishes = [(Act.KICK, job.id, job.number, None) for job in jobs]
+        return self._change(wishes, is_synced=False)
+
     def kick(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Make buried or delayed jobs ready now."""
         return self._change([(Act.KICK, key, None, None) for key in ids])
@@ -128,7 +145,7 @@ class PostgreSQLAdmin:
     def kick_all(self, queue: str) -> int:
         """Make all buried jobs of a queue ready; return how many."""
         check_queue(queue)
-        return int(self._do(_KICK_ALL, queue))
+        return int(self._do(_KICK_ALL, self._timepiece.told(), queue))
 
     def delete(self, ids: Sequence[JobId]) -> Sequence[bool]:
         """Delete jobs that are not being run."""
@@ -160,7 +177,7 @@ class PostgreSQLAdmin:
         """Let go of the database; twice is once."""
         self._link.close()
 
-    def _change(self, wishes: Sequence[_Wish]) -> Sequence[bool]:
+    def _change(self, wishes: Sequence[_Wish], *, is_synced: bool = True) -> Sequence[bool]:
         if not wishes:
             return []
         numbers = array(number for _, _, number, _ in wishes)
@@ -168,7 +185,8 @@ class PostgreSQLAdmin:
         named = [key for _, key, _, _ in wishes]
         acts = array(_ACTS[act] for act, *_ in wishes)
         told = self._timepiece.told()
-        answers: Sequence[bool] = self._do(_CHANGE, told, acts, named, numbers, *columns(copies))
+        wish = (told, is_synced, acts, named, numbers, *columns(copies))
+        answers: Sequence[bool] = self._do(_CHANGE, *wish)
         return answers
 
     def _do(self, statement: str, *parameters: object) -> Any:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from pulpo.adapters.postgresql.owner_functions import OWNER_FUNCTIONS, STEADY
 
-__all__ = ["FUNCTIONS"]
+__all__ = ["FUNCTIONS", "SYNCED"]
 
 # The most urgent ready jobs, reserved. What the owner itself holds, and renewed too late, is only
 # renewed by that, and not for it to run again: `mine` says so. By ctid, which spares to look each
@@ -254,8 +254,8 @@ BEGIN
 END $$
 """
 
-# Synced, whatever the server's default is; the default may well ask for more, as a standby's word.
-_SYNCED = """
+#: Synced, whatever the server's default is; the default may well ask for more, as a standby's word.
+SYNCED = """
     IF current_setting('synchronous_commit') = 'off' THEN
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
@@ -269,7 +269,7 @@ DECLARE
     v_now float8 := @.now_1(p_told);
     v_due float8 := @.due_1(v_now, p_delay, p_at);
 BEGIN
-    {_SYNCED}
+    {SYNCED}
     INSERT INTO @.jobs (id, type, queue, priority, state, moment, ttr, expires, body)
     VALUES (p_id, p_type, p_queue, p_priority, (v_due IS NOT NULL)::integer, v_due, p_ttr,
         p_expires, p_body)
@@ -290,7 +290,7 @@ CREATE FUNCTION @.put_1(
 DECLARE
     v_now float8 := @.now_1(p_told);
 BEGIN
-    {_SYNCED}
+    {SYNCED}
     INSERT INTO @.jobs (id, type, queue, priority, state, moment, ttr, expires, body)
     SELECT id, type, queue, priority, (due IS NOT NULL)::integer, due, ttr, expires, body
     FROM unnest(

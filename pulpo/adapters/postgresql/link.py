@@ -24,10 +24,11 @@ from pulpo.adapters.postgresql.troubles import AnswerLostError, in_short, refuse
 from pulpo.errors import QueueUnavailableError, UsageError
 from pulpo.system import abandon_in_children, keep_for_ever
 
-__all__ = ["Link", "Rows", "check"]
+__all__ = ["Link", "Query", "Rows", "check"]
 
 T = TypeVar("T")
 Rows = list[tuple[Any, ...]]
+Query = Callable[[str, Sequence[object]], Rows]
 
 # How long a reply may take, in seconds: locks and a standby's word are waited for; whoever is gone
 # is known to be gone much earlier, by TCP's own means.
@@ -169,6 +170,22 @@ class Link:
                 for cursor, (statement, parameters) in zip(cursors, (first, second), strict=True):
                     cursor.execute(statement, parameters, prepare=self.has_session)
             return cursors[0].fetchall(), cursors[1].fetchall()
+        except psycopg.Error as error:
+            raise self.trouble(error) from error
+
+    def transact(self, work: Callable[[Query], T]) -> T:
+        """Run several statements as one transaction; `work` is given what runs one.
+
+        It is rolled back by whatever `work` raises.
+        """
+        connection, cursor = self.connection, self._cursor
+
+        def query(statement: str, parameters: Sequence[object]) -> Rows:
+            return cursor.execute(statement, parameters, prepare=self.has_session).fetchall()
+
+        try:
+            with connection.transaction():
+                return work(query)
         except psycopg.Error as error:
             raise self.trouble(error) from error
 

@@ -15,7 +15,7 @@ from pulpo.adapters.postgresql.link import Link, Rows
 from pulpo.adapters.postgresql.timepiece import Timepiece
 from pulpo.job import JobState, ListedJob
 
-__all__ = ["SEEN", "Look", "Looker", "State"]
+__all__ = ["SEEN", "Look", "Looker", "State", "shown"]
 
 SEEN = "id, number, queue, state, moment, owner, priority, ttr, crashes, body"
 _NOW = """
@@ -51,26 +51,31 @@ class Look:
 
     def shown(self, row: tuple[Any, ...]) -> ListedJob:
         """Return a row of the columns `SEEN` as an operator sees the job."""
-        job_id, number, queue, stored, moment, owner, priority, ttr, crashes, body = row
-        left = 0.0 if moment is None else moment - self.now
-        state = JobState.READY
-        if stored == State.BURIED:
-            state = JobState.BURIED
-        elif stored == State.RESERVED and left > 0 and owner not in self.dead:
-            state = JobState.RESERVED
-        elif stored == State.DELAYED and left > 0:
-            state = JobState.DELAYED
-        return ListedJob(
-            id=job_id,
-            number=number,
-            queue=queue,
-            state=state,
-            body=body,
-            priority=priority,
-            due=left if state is JobState.DELAYED else 0.0,
-            ttr=ttr,
-            crashes=crashes + (stored == State.RESERVED and state is JobState.READY),
-        )
+        return shown(row, self.now, self.dead)
+
+
+def shown(row: tuple[Any, ...], now: float, dead: Collection[int]) -> ListedJob:
+    """Return a row of the columns `SEEN` as an operator sees the job; `dead` owners hold none."""
+    job_id, number, queue, stored, moment, owner, priority, ttr, crashes, body = row
+    left = 0.0 if moment is None else moment - now
+    state = JobState.READY
+    if stored == State.BURIED:
+        state = JobState.BURIED
+    elif stored == State.RESERVED and left > 0 and owner not in dead:
+        state = JobState.RESERVED
+    elif stored == State.DELAYED and left > 0:
+        state = JobState.DELAYED
+    return ListedJob(
+        id=job_id,
+        number=number,
+        queue=queue,
+        state=state,
+        body=body,
+        priority=priority,
+        due=left if state is JobState.DELAYED else 0.0,
+        ttr=ttr,
+        crashes=crashes + (stored == State.RESERVED and state is JobState.READY),
+    )
 
 
 class Looker:

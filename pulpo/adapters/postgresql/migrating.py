@@ -12,7 +12,7 @@ import psycopg
 from psycopg import sql
 
 from pulpo.adapters.postgresql.address import Address
-from pulpo.adapters.postgresql.steps import STEPS, Step, statements
+from pulpo.adapters.postgresql.steps import STEPS, Step, in_a_new_schema, statements
 from pulpo.adapters.postgresql.troubles import missing_schema, unreached
 from pulpo.errors import QueueUnusableError
 
@@ -95,7 +95,7 @@ def migrate(
     try:
         after = version_of(connection, schema)
         for version, step in enumerate(steps[after:], after + 1):
-            _take(connection, schema, version, step)
+            _take(connection, schema, version, step if after else in_a_new_schema(step))
             say(version)
         return max(len(steps) - after, 0)
     finally:

@@ -1,7 +1,7 @@
 """Accepting jobs: one in one statement, a batch in one, a large batch by COPY.
 
 All of a batch goes in, or nothing of it: so what is answered is answered for each job alike, but
-for those that are too big.
+for those that are too big. A batch in which a job holds a key goes a way of its own.
 """
 
 from __future__ import annotations
@@ -10,15 +10,22 @@ from collections.abc import Sequence
 
 import psycopg
 
-from pulpo.adapters.postgresql.link import Link
-from pulpo.adapters.postgresql.rows import columns, too_big
+from pulpo.adapters.postgresql.accepting import (
+    MOST_AT_ONCE,
+    Answer,
+    Steps,
+    accepting,
+    has_guards,
+)
+from pulpo.adapters.postgresql.link import Link, Query
+from pulpo.adapters.postgresql.rows import columns, scalars, too_big
 from pulpo.adapters.postgresql.statements import Statements
 from pulpo.adapters.postgresql.timepiece import Timepiece
 from pulpo.adapters.postgresql.troubles import AnswerLostError
 from pulpo.errors import PublishUncertainError, QueueError, QueueUnavailableError
 from pulpo.job import JobId, NewJob
 
-__all__ = ["Putter", "scalars"]
+__all__ = ["Putter"]
 
 # From so many on, COPY costs less than one statement with arrays.
 _MANY = 100
@@ -38,14 +45,21 @@ class Putter:
         self._timepiece = timepiece
         self._max_body = max_body
 
-    def put(self, jobs: Sequence[NewJob]) -> list[JobId | QueueError]:
-        """Put jobs; for each, in order, its id or why it was not accepted."""
-        answers: list[JobId | QueueError] = [too_big(job, self._max_body) or job.id for job in jobs]
+    def put(self, jobs: Sequence[NewJob]) -> list[Answer]:
+        """Put jobs; for each, in order, its id, who holds its key, or why it was not accepted."""
+        answers: list[Answer] = [too_big(job, self._max_body) or job.id for job in jobs]
         fitting = [place for place, answer in enumerate(answers) if isinstance(answer, str)]
-        for start in range(0, len(fitting), _MOST):
-            places = fitting[start : start + _MOST]
+        guarded = has_guards(jobs)
+        most = MOST_AT_ONCE if guarded else _MOST
+        for start in range(0, len(fitting), most):
+            places = fitting[start : start + most]
             try:
-                self._put([jobs[place] for place in places])
+                if guarded:
+                    accepted = self._accept([jobs[place] for place in places])
+                    for place, answer in zip(places, accepted, strict=True):
+                        answers[place] = answer
+                else:
+                    self._put([jobs[place] for place in places])
             except AnswerLostError as error:
                 for place, answer in zip(places, self._look(error, jobs, places), strict=True):
                     answers[place] = answer
@@ -66,6 +80,22 @@ class Putter:
             self._link.query(self._statements.ring, ([job.queue for job in jobs], 0))
         else:
             self._link.query(self._statements.put, (told, *columns(jobs)))
+
+    def _accept(self, jobs: Sequence[NewJob]) -> list[Answer]:
+        told = self._timepiece.told()
+        steps = accepting(jobs, told=told, is_within=False, max_body=self._max_body)
+        if any(guard.instead for job in jobs for guard in job.guards):
+            return self._link.transact(lambda query: self._walk(steps, query))
+        return self._walk(steps, self._link.query)
+
+    def _walk(self, steps: Steps, query: Query) -> list[Answer]:
+        try:
+            asked = next(steps)
+            while True:
+                asked = steps.send(query(asked.text(self._statements.schema), asked.values))
+        except StopIteration as end:
+            answers: list[Answer] = end.value
+            return answers
 
     def _copy(self, jobs: Sequence[NewJob]) -> bool:
         """Copy jobs in; False where one of them is there already, and nothing was done."""
@@ -97,18 +127,3 @@ class Putter:
             key if key in found else PublishUncertainError(f"{error}; job {key!r}", id=key)
             for key in ids
         ]
-
-
-def scalars(job: NewJob) -> tuple[object, ...]:
-    """Return one job as parameters, one for each column."""
-    return (
-        job.id,
-        job.type,
-        job.queue,
-        str(job.priority),
-        float(job.delay),
-        None if job.at is None else float(job.at),
-        float(job.ttr),
-        None if job.expires is None else float(job.expires),
-        job.body,
-    )

@@ -13,7 +13,7 @@ from pulpo.job import Job, NewJob, check_new_job
 # One value for each column, an array of numbers as text.
 Columns = tuple[list[str], list[str], list[str], str, str, str, str, str, list[bytes]]
 
-__all__ = ["NO_JOB", "array", "check_jobs", "columns", "jobs_of", "too_big", "whole"]
+__all__ = ["NO_JOB", "array", "check_jobs", "columns", "jobs_of", "scalars", "too_big", "whole"]
 
 
 _ID = re.compile(r"[0-9a-f-]+", re.ASCII)
@@ -37,6 +37,7 @@ def _is_usual(job: NewJob) -> bool:
         type(job.body) is bytes
         and job.delay == 0
         and job.at is None
+        and not job.guards
         and type(job.ttr) is float
         and 1 <= job.ttr <= 86_400
         and type(job.priority) is int
@@ -82,6 +83,21 @@ def columns(jobs: Sequence[NewJob]) -> Columns:
         array(float(job.ttr) for job in jobs),
         array(_float(job.expires) for job in jobs),
         [job.body for job in jobs],
+    )
+
+
+def scalars(job: NewJob) -> tuple[object, ...]:
+    """Return one job as parameters, one for each column."""
+    return (
+        job.id,
+        job.type,
+        job.queue,
+        str(job.priority),
+        float(job.delay),
+        None if job.at is None else float(job.at),
+        float(job.ttr),
+        None if job.expires is None else float(job.expires),
+        job.body,
     )
 
 

@@ -13,11 +13,17 @@ from dataclasses import dataclass
 
 from pulpo.adapters.postgresql.admin_functions import ADMIN_FUNCTIONS
 from pulpo.adapters.postgresql.functions import FUNCTIONS
+from pulpo.adapters.postgresql.guard_functions import (
+    GUARD_COLUMNS,
+    GUARD_FUNCTIONS,
+    GUARD_INDEX,
+)
+from pulpo.adapters.postgresql.guarded_admin_functions import GUARDED_ADMIN_FUNCTIONS
 from pulpo.adapters.postgresql.side_functions import SIDE_FUNCTIONS
 from pulpo.adapters.postgresql.tables import TABLES
 from pulpo.errors import UsageError
 
-__all__ = ["STEPS", "Step", "as_script", "statements"]
+__all__ = ["STEPS", "Step", "as_script", "in_a_new_schema", "statements"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +37,11 @@ class Step:
     is_atomic: bool = True
 
 
-STEPS: tuple[Step, ...] = (Step((*TABLES, *FUNCTIONS, *ADMIN_FUNCTIONS, *SIDE_FUNCTIONS)),)
+STEPS: tuple[Step, ...] = (
+    Step((*TABLES, *FUNCTIONS, *ADMIN_FUNCTIONS, *SIDE_FUNCTIONS)),
+    Step((GUARD_COLUMNS, *GUARD_FUNCTIONS, *GUARDED_ADMIN_FUNCTIONS)),
+    Step(GUARD_INDEX, is_atomic=False),
+)
 
 _VERSIONS = """
 CREATE TABLE IF NOT EXISTS @.versions (
@@ -39,6 +49,14 @@ CREATE TABLE IF NOT EXISTS @.versions (
 )
 """
 _REACHED = "INSERT INTO @.versions (version) VALUES ({version})"
+
+
+def in_a_new_schema(step: Step) -> Step:
+    """Return a step as it is taken where there are no jobs yet: nobody has to be let by.
+
+    An index that is built CONCURRENTLY waits for every old transaction of the database.
+    """
+    return Step(tuple(text.replace(" CONCURRENTLY", "") for text in step.statements))
 
 
 def statements(schema: str, version: int, step: Step) -> Iterator[str]:
@@ -56,7 +74,8 @@ def as_script(schema: str, steps: Sequence[Step] = STEPS, *, after: int = 0) -> 
     if not 0 <= after <= len(steps):
         raise UsageError(f"there is no version {after}, only 0 to {len(steps)}")
     lines = [f"-- pulpo: schema {schema}, from version {after} to {len(steps)}"]
-    for version, step in enumerate(steps[after:], after + 1):
+    for version, asked in enumerate(steps[after:], after + 1):
+        step = asked if after else in_a_new_schema(asked)
         lines += ["", f"-- version {version}", *(["BEGIN;"] if step.is_atomic else [])]
         lines += [f"{text.strip()};" for text in statements(schema, version, step)]
         lines += ["COMMIT;"] if step.is_atomic else []

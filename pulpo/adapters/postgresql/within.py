@@ -12,11 +12,13 @@ from collections.abc import Sequence
 from typing import Any, Protocol
 
 import psycopg
+from psycopg.rows import tuple_row
 
+from pulpo.adapters.postgresql.accepting import Answer, Ask, Steps, accepting, has_guards
 from pulpo.adapters.postgresql.rows import check_jobs, columns, too_big
 from pulpo.adapters.postgresql.troubles import in_short, missing_schema, no_such
 from pulpo.errors import QueueError, QueueUnavailableError, UsageError, WrongTypeError
-from pulpo.job import Capabilities, JobId, NewJob
+from pulpo.job import Capabilities, NewJob
 
 __all__ = ["InTransaction"]
 
@@ -43,8 +45,8 @@ _PARAMETERS = (*_NAMES, "bodies")
 class _Runs(Protocol):
     """Whoever carries one statement into the user's transaction."""
 
-    def __call__(self, connection: Any, statement: str, parameters: Sequence[object]) -> Any:
-        """Run it; returns something to await where the connection is an async one."""
+    def __call__(self, connection: Any, asked: Ask, schema: str) -> Any:
+        """Run it; returns its rows, to await where the connection is an async one."""
         ...
 
 
@@ -61,51 +63,69 @@ class InTransaction:
     @property
     def capabilities(self) -> Capabilities:
         """What the queue can do; connects to nothing."""
-        return Capabilities(engine="postgresql", max_body=self._max_body)
+        return Capabilities(engine="postgresql", max_body=self._max_body, guards=True)
 
-    def put(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    def put(self, jobs: Sequence[NewJob]) -> Sequence[Answer]:
         """Write jobs; they are accepted when the transaction is committed.
 
         Raises `QueueUnavailableError`, after which the transaction can only be rolled back.
         """
         if self._is_async:
             raise WrongTypeError(f"an async connection needs apublish: {self._connection!r}")
-        fitting, answers = self._fitting(jobs)
+        steps = self._steps(jobs)
         try:
-            if fitting:
-                self._run(self._connection, *self._call(fitting))
-        except UsageError:
-            raise
-        except Exception as error:  # whichever of so many libraries it is from
-            raise self._trouble(error) from error
-        return answers
+            asked = next(steps)
+            while True:
+                asked = steps.send(self._ask(asked))
+        except StopIteration as end:
+            answers: list[Answer] = end.value
+            return answers
 
-    async def aput(self, jobs: Sequence[NewJob]) -> Sequence[JobId | QueueError]:
+    async def aput(self, jobs: Sequence[NewJob]) -> Sequence[Answer]:
         """Write jobs as `put` does, into an async connection."""
         if not self._is_async:
             raise WrongTypeError(
                 f"apublish needs an async connection, this one would block: {self._connection!r}"
             )
-        fitting, answers = self._fitting(jobs)
+        steps = self._steps(jobs)
         try:
-            if fitting:
-                await self._run(self._connection, *self._call(fitting))
+            asked = next(steps)
+            while True:
+                asked = steps.send(await self._aask(asked))
+        except StopIteration as end:
+            answers: list[Answer] = end.value
+            return answers
+
+    def _steps(self, jobs: Sequence[NewJob]) -> Steps:
+        check_jobs(jobs)
+        answers: list[Answer] = [too_big(job, self._max_body) or job.id for job in jobs]
+        places = [place for place, answer in enumerate(answers) if isinstance(answer, str)]
+        fitting = [jobs[place] for place in places]
+        if has_guards(fitting):
+            found = yield from accepting(
+                fitting, told=self._told, is_within=True, max_body=self._max_body
+            )
+            for place, answer in zip(places, found, strict=True):
+                answers[place] = answer
+        elif fitting:
+            yield Ask(_PUT, _PARAMETERS, (self._told, *columns(fitting)))
+        return answers
+
+    def _ask(self, asked: Ask) -> Any:
+        try:
+            return self._run(self._connection, asked, self._schema)
         except UsageError:
             raise
         except Exception as error:  # whichever of so many libraries it is from
             raise self._trouble(error) from error
-        return answers
 
-    def _fitting(
-        self, jobs: Sequence[NewJob]
-    ) -> tuple[Sequence[NewJob], Sequence[JobId | QueueError]]:
-        check_jobs(jobs)
-        answers = [too_big(job, self._max_body) or job.id for job in jobs]
-        pairs = zip(jobs, answers, strict=True)
-        return [job for job, answer in pairs if isinstance(answer, str)], answers
-
-    def _call(self, jobs: Sequence[NewJob]) -> tuple[str, tuple[object, ...]]:
-        return _PUT.replace("@", self._schema), (self._told, *columns(jobs))
+    async def _aask(self, asked: Ask) -> Any:
+        try:
+            return await self._run(self._connection, asked, self._schema)
+        except UsageError:
+            raise
+        except Exception as error:  # whichever of so many libraries it is from
+            raise self._trouble(error) from error
 
     def _trouble(self, error: Exception) -> QueueError:
         own = getattr(error, "orig", None) or error.__cause__ or error  # SQLAlchemy's, Django's
@@ -124,7 +144,9 @@ def _way(connection: object) -> tuple[_Runs, bool]:
         return _by_async_cursor, True
     homes = {kind.__module__.partition(".")[0] for kind in type(connection).__mro__}
     if "sqlalchemy" in homes:
-        return _by_sqlalchemy, "sqlalchemy.ext.asyncio" in _modules(connection)
+        if "sqlalchemy.ext.asyncio" in _modules(connection):
+            return _by_async_sqlalchemy, True
+        return _by_sqlalchemy, False
     if "django" in homes and hasattr(connection, "vendor"):
         _check_dialect(connection, str(connection.vendor))
         return _by_django, False
@@ -138,38 +160,39 @@ def _modules(connection: object) -> str:
     return " ".join(kind.__module__ for kind in type(connection).__mro__)
 
 
-def _by_cursor(connection: Any, statement: str, parameters: Sequence[object]) -> None:
+def _by_cursor(connection: Any, asked: Ask, schema: str) -> Any:
+    with connection.cursor(row_factory=tuple_row) as cursor:
+        return cursor.execute(asked.text(schema), asked.values).fetchall()
+
+
+async def _by_async_cursor(connection: Any, asked: Ask, schema: str) -> Any:
+    async with connection.cursor(row_factory=tuple_row) as cursor:
+        return await (await cursor.execute(asked.text(schema), asked.values)).fetchall()
+
+
+def _by_django(connection: Any, asked: Ask, schema: str) -> Any:
     with connection.cursor() as cursor:
-        cursor.execute(_positional(statement), parameters)
+        cursor.execute(asked.text(schema), list(asked.values))
+        return cursor.fetchall()
 
 
-async def _by_async_cursor(connection: Any, statement: str, parameters: Sequence[object]) -> None:
-    async with connection.cursor() as cursor:
-        await cursor.execute(_positional(statement), parameters)
+def _by_sqlalchemy(connection: Any, asked: Ask, schema: str) -> Any:
+    return connection.execute(*_for_sqlalchemy(connection, asked, schema)).fetchall()
 
 
-def _by_django(connection: Any, statement: str, parameters: Sequence[object]) -> None:
-    with connection.cursor() as cursor:
-        cursor.execute(_positional(statement), list(parameters))
+async def _by_async_sqlalchemy(connection: Any, asked: Ask, schema: str) -> Any:
+    done = await connection.execute(*_for_sqlalchemy(connection, asked, schema))
+    return done.fetchall()
 
 
-def _by_sqlalchemy(connection: Any, statement: str, parameters: Sequence[object]) -> Any:
+def _for_sqlalchemy(connection: Any, asked: Ask, schema: str) -> tuple[Any, dict[str, object]]:
     # Who gives us one has loaded it.
     text = sys.modules["sqlalchemy"].text
     bind = connection.get_bind() if hasattr(connection, "get_bind") else connection
     _check_dialect(connection, str(bind.dialect.name))
-    named = dict(zip(_PARAMETERS, parameters, strict=True))
-    return connection.execute(text(_named(statement)), named)
+    return text(asked.text(schema, ":{name}")), dict(zip(asked.names, asked.values, strict=True))
 
 
 def _check_dialect(connection: object, name: str) -> None:
     if name != "postgresql":
         raise UsageError(f"the queue is in PostgreSQL, and this is {name!r}: {connection!r}")
-
-
-def _positional(statement: str) -> str:
-    return statement.format(**dict.fromkeys(_PARAMETERS, "%s"))
-
-
-def _named(statement: str) -> str:
-    return statement.format(**{name: f":{name}" for name in _PARAMETERS})
