@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ from pulpo.clock import ManualClock
 from pulpo.codec import Codec
 from pulpo.errors import QueueError, QueueUnavailableError
 from pulpo.identity import new_id
-from pulpo.job import JobId, JobState, NewJob, Settlement, Verb
+from pulpo.job import Existing, Guard, JobId, JobState, NewJob, Settlement, Verb
 from pulpo.moving import Ends, Journal, Mover, OtherMoveError, Plan
 from pulpo.side import side_of
 
@@ -53,6 +53,7 @@ class Scene:
         usual = {"id": job_id, "type": "t", "queue": "default", "body": body}
         job = NewJob(**{**usual, **fields})
         assert self.ends.source.put([job]) == [job.id]
+        self.last = job
         return job
 
     def buried(self) -> NewJob:
@@ -334,3 +335,27 @@ def test_an_error_of_the_target_leaves_all_at_the_source_and_is_raised(scene: Sc
     journal.close(finished=False)
     scene.ends.source.close()
     assert scene.states(at="old") == {job.id: JobState.READY}
+
+
+def test_a_job_whose_key_somebody_holds_over_there_stays_and_is_told(scene: Scene) -> None:
+    guards = [Guard("sync:7", "done")]
+    told = Codec().encode({"type": "t", "id": "old", "guards": [["sync:7", "done"]]}, None)
+    here = scene.put(id="old", body=told, guards=guards)
+    assert scene.ends.target.put([replace(here, id="new")]) == ["new"]
+
+    mover, finished = scene.move()
+
+    assert (finished, mover.moved.count, mover.moved.refused) == (True, 0, 1)
+    assert "'old' is a second 'new'" in min(mover.moved.why)
+    assert scene.states(at="old") == {"old": JobState.READY}
+    assert scene.states() == {"new": JobState.READY}
+
+
+def test_a_key_moves_with_its_job(scene: Scene) -> None:
+    told = Codec().encode({"type": "t", "id": "old", "guards": [["sync:7", "done"]]}, None)
+    scene.put(id="old", body=told, guards=[Guard("sync:7", "done")])
+
+    scene.move()
+
+    (answer,) = scene.ends.target.put([replace(scene.last, id="new")])
+    assert answer == Existing("old", "default")
