@@ -31,12 +31,18 @@ def plain(seconds: float = 0.0) -> None:
 """
 
 
-@pytest.fixture(params=["sqlite", "beanstalkd"])
+@pytest.fixture(params=["sqlite", "beanstalkd", "postgresql"])
 def limited(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     """Return a place whose workers share what is kept beside the queue."""
     (tmp_path / "shop.py").write_text(SHOP)
     if request.param == "sqlite":
         return Place(tmp_path, f"sqlite:///{tmp_path}/queue.db")
+    if request.param == "postgresql":
+        return Place(
+            tmp_path,
+            request.getfixturevalue("postgresql_url"),
+            request.getfixturevalue("postgresql"),
+        )
     server = request.getfixturevalue("own_server")
     return Place(tmp_path, f"{server.url}?side=sqlite:///{tmp_path}/side.db", server)
 

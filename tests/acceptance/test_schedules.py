@@ -154,7 +154,7 @@ def slow():
 
 
 @pytest.mark.parametrize("overlap", ["skip", "queue"])
-@pytest.mark.parametrize("engine", ["file", "beanstalkd"])
+@pytest.mark.parametrize("engine", ["file", "beanstalkd", "postgresql"])
 def test_no_tick_overlaps_with_the_last_one_nor_with_its_retries(
     engine: str, overlap: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
@@ -165,6 +165,8 @@ def test_no_tick_overlaps_with_the_last_one_nor_with_its_retries(
             request.getfixturevalue("beanstalkd_program")
             server = stack.enter_context(Beanstalkd())
             url = f"{server.url}?side=sqlite:///{tmp_path}/side.db"
+        if engine == "postgresql":
+            url = request.getfixturevalue("postgresql_url")
         pulpo = CommandLine(tmp_path, url)
         with worker(pulpo, "--processes", "2", "--threads", "2"):
             until(lambda: len(done(pulpo)) >= 4, "two jobs, each with a retry", patience=40)

@@ -51,8 +51,10 @@ _BECOMES = {
     **dict.fromkeys(("delay", "at", "ttr", "expires"), "float8"),
     "body": "bytea",
 }
-_CASTS = ", ".join(f"CAST({{{name}}} AS {kind})" for name, kind in _BECOMES.items())
-_BECOME = f"SELECT @.become_1({_CASTS})"
+_CASTS = [f"CAST({{{name}}} AS {kind})" for name, kind in _BECOMES.items()]
+_BECOME = f"SELECT @.become_1({', '.join(_CASTS)})".replace(
+    "{priority}", "CAST({priority} AS text)"
+)
 
 
 class Ask(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path
 
 import psycopg
@@ -14,11 +15,12 @@ import pulpo
 from pulpo.adapters import open_engine
 from pulpo.errors import QueueUnavailableError
 from pulpo.identity import new_id
-from pulpo.job import NewJob, Settlement, Verb
+from pulpo.job import Existing, Guard, NewJob, Settlement, Verb
 from pulpo.side import Addition, KeepsSide, Write
 from tests.lab.postgresql import PostgreSQL
 
 ROOT = Path(__file__).parents[3]
+ROLES = ("pulpo_unique_producer", "pulpo_producer", "pulpo_worker", "pulpo_reader")
 PAGE = (ROOT / "docs" / "reference" / "engines.md").read_text(encoding="utf-8")
 
 
@@ -28,10 +30,10 @@ def roles(postgresql: PostgreSQL) -> Iterator[None]:
     with closing(open_engine(f"{postgresql.url}?create=1").admin()) as admin:
         admin.queues()
     postgresql.psql(grants)
-    for role in ("pulpo_producer", "pulpo_worker", "pulpo_reader"):
+    for role in ROLES:
         postgresql.psql(f"ALTER ROLE {role} LOGIN")
     yield
-    for role in ("pulpo_producer", "pulpo_worker", "pulpo_reader"):
+    for role in ROLES:
         postgresql.psql(f"DROP OWNED BY {role}; DROP ROLE {role}")
 
 
@@ -54,6 +56,19 @@ def test_a_producer_publishes_and_does_nothing_else(url: str) -> None:
         with pulpo.Pulpo(url.format(role="pulpo_producer")) as app:
             app.publish(pulpo.Message(type="x"), within=connection)
         for wrong in ("SELECT body FROM pulpo.jobs", "DELETE FROM pulpo.jobs"):
+            with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
+                connection.execute(wrong)
+
+
+def test_a_producer_of_unique_jobs_sees_who_holds_a_key_and_nothing_else(url: str) -> None:
+    unique = replace(job(), guards=[Guard("k"), Guard("for-a-time", until=60.0)])
+    with closing(open_engine(url.format(role="pulpo_unique_producer")).adapter()) as producer:
+        second = replace(job(), guards=[Guard("k")])
+        assert producer.put([unique, second, job()])[1] == Existing(unique.id, "q")
+        started = [replace(job(), guards=[Guard("s", until="started")]) for _ in range(2)]
+        assert producer.put(started)[1] == Existing(started[0].id, "q")
+    with psycopg.connect(url.format(role="pulpo_unique_producer")) as connection:
+        for wrong in ("SELECT body FROM pulpo.jobs", "UPDATE pulpo.jobs SET state = 4"):
             with pytest.raises(psycopg.errors.InsufficientPrivilege), connection.transaction():
                 connection.execute(wrong)
 
