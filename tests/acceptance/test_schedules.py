@@ -153,8 +153,16 @@ def slow():
 """
 
 
-@pytest.mark.parametrize("overlap", ["skip", "queue"])
-@pytest.mark.parametrize("engine", ["file", "beanstalkd", "postgresql"])
+@pytest.mark.parametrize(
+    ("engine", "overlap"),
+    [
+        ("file", "skip"),
+        ("file", "queue"),
+        ("beanstalkd", "skip"),
+        ("beanstalkd", "queue"),
+        ("postgresql", "queue"),
+    ],
+)
 def test_no_tick_overlaps_with_the_last_one_nor_with_its_retries(
     engine: str, overlap: str, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:

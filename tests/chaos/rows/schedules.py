@@ -12,7 +12,7 @@ from pulpo.side import side_of
 from pulpo.telling.schedules import ScheduleFact, read_schedules
 from tests.chaos.clocks import WallClock
 from tests.chaos.oracle import ticks_of
-from tests.chaos.row import DURABLE, Row
+from tests.chaos.row import Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, until
@@ -151,7 +151,6 @@ ROWS = (
         says="ten processes keep periodic jobs over a year, summer time and all, and are killed",
         passes="each tick of each schedule is published once, none is missed",
         act=act,
-        engines=DURABLE,
         short={"steps": 60, "kills": 20},
         full={"steps": 600, "kills": 200},
     ),
