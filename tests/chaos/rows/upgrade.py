@@ -32,7 +32,11 @@ _NEXT_WIRE = [
     ("codec.py", "parts[0] != _ENVELOPE", "parts[0] not in (1, _ENVELOPE)"),
 ]
 _NEXT_FILE = [
-    ("adapters/sqlite/schema.py", "(_SIDE, _SIDE_ENDS),", "(_SIDE, _SIDE_ENDS), (_MORE,),"),
+    (
+        "adapters/sqlite/schema.py",
+        "(_GUARD, _HOLDS, _GUARDS),",
+        "(_GUARD, _HOLDS, _GUARDS), (_MORE,),",
+    ),
     (
         "adapters/sqlite/schema.py",
         "# The n-th step makes",
