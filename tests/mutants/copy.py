@@ -48,7 +48,9 @@ class Copy:
         code = (
             "import importlib, pkgutil, pulpo\n"
             "for module in pkgutil.walk_packages(pulpo.__path__, 'pulpo.'):\n"
-            "    if module.name != 'pulpo.__main__': importlib.import_module(module.name)\n"
+            "    if module.name == 'pulpo.__main__' or '.django' in module.name:\n"
+            "        continue\n"  # a program, and what needs a project's settings
+            "    importlib.import_module(module.name)\n"
             "print(pulpo.__file__)"
         )
         found = Path(self.run([sys.executable, "-c", code]).strip())
