@@ -16,6 +16,19 @@ settings.register_profile("pulpo", deadline=None)
 settings.load_profile("pulpo")
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the rows of the chaos programme among the others: they are long, and would come last.
+
+    Each process of a run gets a part of the list, and one with all of them would end long after.
+    """
+    rows = [item for item in items if "tests/chaos/test_rows.py" in item.nodeid]
+    others = [item for item in items if "tests/chaos/test_rows.py" not in item.nodeid]
+    if rows and others:
+        places = [(number + 0.5) * len(others) / len(rows) for number in range(len(rows))]
+        ranked = [*enumerate(others), *zip(places, rows, strict=True)]
+        items[:] = [item for _, item in sorted(ranked, key=lambda each: each[0])]
+
+
 @pytest.fixture(scope="session", autouse=True)
 def state_of_its_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let workers of tests tell in a folder of this session, not in that of whoever runs them."""

@@ -28,7 +28,8 @@ class Row:
     """One fault of the programme.
 
     `short` are the figures of the short form, that every test run has; `full` those of the long
-    form; None where there is no such form. `engines` are run one after another; a row that needs
+    form; None where there is no such form. `short_on` are the engines of the short form, None for
+    all of them. `engines` are run one after another; a row that needs
     no queue, or brings all that it needs, has one of a name of its own. `passes` says in words
     what must hold. `needs` are programs and rights without which the row cannot run (see
     `tests.lab.needs`).
@@ -41,6 +42,7 @@ class Row:
     short: Mapping[str, int] | None
     full: Mapping[str, int] | None = None
     engines: tuple[str, ...] = BOTH
+    short_on: tuple[str, ...] | None = None
     needs: tuple[str, ...] = ()
 
 

@@ -96,7 +96,14 @@ def _kill_under_the_gated_job(place: Place, worker: WorkerProcess, death: int) -
         return any(entry.id in gated and entry.pid in here for entry in begun)
 
     until(is_begun, f"the gated job begins for time {death}", pause=0.05)
-    os.kill(worker.children()[0], signal.SIGKILL)
+
+    def kill() -> bool:
+        there = worker.children()  # none for a moment, where one has died just now
+        if there:
+            os.kill(there[0], signal.SIGKILL)
+        return bool(there)
+
+    until(kill, "a process to be killed")
 
 
 def _family(worker: WorkerProcess) -> list[int]:

@@ -7,7 +7,7 @@ import signal
 import time
 
 from tests.chaos.ending import end_well
-from tests.chaos.row import DURABLE, Row
+from tests.chaos.row import BOTH, DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.crowd import SLOTS, most_at_once
 from tests.lab.place import Place
@@ -104,6 +104,7 @@ ROWS = [
         passes="never more than 3 at once, 0 lost, 0 buried, slots of the dead back within 25 s",
         act=act,
         engines=DURABLE,
+        short_on=BOTH,
         short={"jobs": 300, "kills": 6, "workers": 4},
         full={"jobs": 6_000, "kills": 60, "workers": 4},
     )

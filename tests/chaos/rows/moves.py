@@ -8,7 +8,7 @@ import sys
 import time
 
 from tests.acceptance.command_line import CommandLine
-from tests.chaos.row import BOTH, Row
+from tests.chaos.row import BOTH, DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import environment, until
@@ -129,6 +129,7 @@ ROWS = [
         act=act,
         short={"jobs": 2_000, "kills": 5, "delayed": 40},
         full={"jobs": 100_000, "kills": 50, "delayed": 2_000},
-        engines=(*BOTH, "postgresql"),
+        engines=DURABLE,
+        short_on=BOTH,
     )
 ]

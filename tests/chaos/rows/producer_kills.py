@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.chaos.ending import integrity, leaves_nothing
-from tests.chaos.row import DURABLE, Row
+from tests.chaos.row import BOTH, DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.cut import cutting
 from tests.lab.place import Place
@@ -81,6 +81,7 @@ ROWS = [
         passes="0 lost, no half job, at most one in doubt for each kill",
         act=act,
         engines=DURABLE,
+        short_on=BOTH,
         needs=("compiler",),
         short={"kills": 100},
         full={"kills": 2_000},
