@@ -19,6 +19,8 @@ from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.processes import until
 
 ONE_DAY = 86_400.0
+# Another process sees these too: a queue in memory is its process's own.
+SHARED = ["file", "beanstalkd", "postgresql"]
 
 
 @pytest.fixture
@@ -26,7 +28,7 @@ def clock() -> ManualClock:
     return ManualClock()
 
 
-@pytest.fixture(params=["memory", "file", "beanstalkd", "postgresql"])
+@pytest.fixture(params=["memory", *SHARED])
 def app(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """Return an app on each engine; beanstalkd's guards are in a file beside it."""
     url = {"memory": "memory://", "file": f"sqlite:///{tmp_path}/queue.db"}.get(request.param)
@@ -499,11 +501,10 @@ def test_a_worker_of_unique_jobs_says_at_its_start_what_is_missing(
     assert beside("worker", "tasks", "--burst").code == 0
 
 
+@pytest.mark.parametrize("app", SHARED, indirect=True)
 def test_an_operator_is_told_who_holds_the_key_of_a_buried_job(
     app: pulpo.Pulpo, tmp_path: Path
 ) -> None:
-    if app.shown_url.startswith("memory"):
-        pytest.skip("a queue in memory is its process's own")
     told = CommandLine(tmp_path, app.shown_url)
 
     @app.job(type="mail", unique=True, retries=0)
@@ -538,12 +539,11 @@ def test_an_operator_is_told_who_holds_the_key_of_a_buried_job(
     assert told("jobs", "kick", first.id).code == 0
 
 
+@pytest.mark.parametrize("app", SHARED, indirect=True)
 @pytest.mark.parametrize("verb", ["edit", "move"])
 def test_a_job_that_an_operator_changes_keeps_its_key(
     app: pulpo.Pulpo, tmp_path: Path, verb: str
 ) -> None:
-    if app.shown_url.startswith("memory"):
-        pytest.skip("a queue in memory is its process's own")
     told = CommandLine(tmp_path, app.shown_url)
 
     @app.job(type="mail", unique=pulpo.Unique(by="user_id"))
@@ -576,9 +576,8 @@ def test_check_finds_what_is_wrong_with_unique(tmp_path: Path) -> None:
     assert "3 faults" in said.out
 
 
+@pytest.mark.parametrize("app", SHARED, indirect=True)
 def test_the_command_line_takes_an_id(app: pulpo.Pulpo, tmp_path: Path) -> None:
-    if app.shown_url.startswith("memory"):
-        pytest.skip("a queue in memory is its process's own")
     pulpo_ = CommandLine(tmp_path, app.shown_url)
 
     first = pulpo_("publish", "ship", "--id", "order-17")

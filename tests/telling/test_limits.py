@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import pytest
 
-from pulpo.adapters.memory import MemoryEngine
-from pulpo.clock import ManualClock
 from pulpo.job import Sighting
 from pulpo.limit import Limit
-from pulpo.queue_url import QueueURL
 from pulpo.side import SideStore, Write
 from pulpo.telling.limits import (
     SLOTS,
@@ -30,13 +25,6 @@ from pulpo.telling.limits import (
 LIMIT = Limit(concurrency=3, per="who", rate="1/min")
 KEY = LIMIT.key("charge", {"who": 7})
 HOLDER = Holder(job="j1", type="charge", host="app-3", pid=42)
-
-
-@pytest.fixture
-def store() -> Iterator[SideStore]:
-    found = MemoryEngine(QueueURL.parse("memory://"), clock=ManualClock()).side()
-    yield found
-    found.close()
 
 
 def test_a_limit_is_read_with_those_who_have_slots_and_those_who_wait(store: SideStore) -> None:

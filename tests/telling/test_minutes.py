@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
-
 import pytest
 
-from pulpo.adapters import open_engine
 from pulpo.clock import ManualClock
-from pulpo.side import Addition, SideStore, side_of
+from pulpo.side import Addition, SideStore
 from pulpo.telling import BOUNDS, MinuteCount, merged, quantile, read_minutes, tell_minutes
 
 MINUTE = 1_800_000_000
@@ -26,19 +22,6 @@ def buckets(**numbers: int) -> tuple[int, ...]:
 def count(minute: int = MINUTE, outcome: str = "success", **more: object) -> MinuteCount:
     fields = {"queue": "q", "type": "t", "jobs": 1, **more}
     return MinuteCount(minute=minute, outcome=outcome, **fields)  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[SideStore]:
-    store = side_of(open_engine("memory://", clock=clock))
-    assert store is not None
-    with closing(store):
-        yield store
 
 
 def test_a_count_is_read_as_it_was_told(store: SideStore) -> None:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
-from pulpo.adapters import open_engine
 from pulpo.clock import ManualClock
 from pulpo.periodic import Cron, Every, Missed, Overlap, Timing
-from pulpo.side import SideStore, Write, side_of
+from pulpo.side import SideStore, Write
 from pulpo.telling.schedules import (
     KEEPER_LASTS,
     LASTS,
@@ -49,19 +46,6 @@ FACT = ScheduleFact(
     tick=1_799_990_000.0,
 )
 KEEPER = Keeper(id="me", since=(1.0, 2.0), schedules={"daily": TOLD.digest})
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[SideStore]:
-    store = side_of(open_engine("memory://", clock=clock))
-    assert store is not None
-    with closing(store):
-        yield store
 
 
 @pytest.mark.parametrize("rule", [TIMING.rule, Every(600)])

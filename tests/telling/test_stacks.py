@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from dataclasses import replace
 
 import pytest
 
-from pulpo.adapters import open_engine
 from pulpo.clock import ManualClock
-from pulpo.side import SideStore, Write, side_of
+from pulpo.side import SideStore, Write
 from pulpo.telling import (
     AskedStacks,
     RunningJob,
@@ -28,19 +26,6 @@ JOB = RunningJob(
     slot="thread-1", id="id-1", type="t", queue="q", attempt=2, seconds=3.0, timeout=5.0
 )
 SLOT = SlotStack(job=JOB, stack='  File "mail.py", line 3, in send\n    connect()')
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[SideStore]:
-    store = side_of(open_engine("memory://", clock=clock))
-    assert store is not None
-    with closing(store):
-        yield store
 
 
 def asked(store: SideStore, id: str = "one") -> AskedStacks:

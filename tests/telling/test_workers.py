@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import closing
 
 import pytest
 
-from pulpo.adapters import open_engine
 from pulpo.clock import ManualClock
-from pulpo.side import SideStore, Write, side_of
+from pulpo.side import SideStore, Write
 from pulpo.telling import RunningJob, SeenWorker, forget_worker, read_workers, tell_worker
 from pulpo.telling.workers import LASTS
 
@@ -30,19 +27,6 @@ WORKER = SeenWorker(
     busy=1,
     running=(RUNNING,),
 )
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def store(clock: ManualClock) -> Iterator[SideStore]:
-    store = side_of(open_engine("memory://", clock=clock))
-    assert store is not None
-    with closing(store):
-        yield store
 
 
 def test_a_worker_is_read_as_it_was_told(store: SideStore) -> None:

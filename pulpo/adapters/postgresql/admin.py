@@ -31,12 +31,12 @@ __all__ = ["PostgreSQLAdmin"]
 
 _ACTS = {Act.KICK: 1, Act.DELETE: 2, Act.REPLACE: 3, Act.BURY: 4}
 _CHANGE = """
-SELECT @.change_2(
+SELECT @.change_1(
     %s::float8, %s::boolean, %s::integer[], %s::text[], %s::bigint[], %s::text[], %s::text[],
     %s::text[], %s::bigint[], %s::float8[], %s::float8[], %s::float8[], %s::float8[], %s::bytea[]
 )
 """
-_KICK_ALL = "SELECT @.kick_all_2(%s::float8, %s::text)"
+_KICK_ALL = "SELECT @.kick_all_1(%s::float8, %s::text)"
 _HOLDERS = """
 SELECT held.id, held.queue
 FROM @.now_1(%s::float8) AS now, unnest(%s::text[]) WITH ORDINALITY AS asked (key, place)

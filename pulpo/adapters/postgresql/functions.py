@@ -282,6 +282,16 @@ BEGIN
     END IF;
 END $$
 """
+
+# Many at once; what is there under its id already is passed over.
+_INSERT = """INSERT INTO @.jobs (id, type, queue, priority, state, moment, ttr, expires, body)
+    SELECT id, type, queue, priority, (due IS NOT NULL)::integer, due, ttr, expires, body
+    FROM unnest(
+        p_ids, p_types, p_queues, p_priorities, p_delays, p_ats, p_ttrs, p_expires, p_bodies
+    ) WITH ORDINALITY AS new (id, type, queue, priority, delay, at, ttr, expires, body, place),
+    LATERAL @.due_1(v_now, delay, at) AS due
+    ORDER BY place ON CONFLICT (id) DO NOTHING;"""
+
 _PUT = f"""
 CREATE FUNCTION @.put_1(
     p_told float8, p_ids text[], p_types text[], p_queues text[], p_priorities bigint[],
@@ -291,20 +301,14 @@ DECLARE
     v_now float8 := @.now_1(p_told);
 BEGIN
     {SYNCED}
-    INSERT INTO @.jobs (id, type, queue, priority, state, moment, ttr, expires, body)
-    SELECT id, type, queue, priority, (due IS NOT NULL)::integer, due, ttr, expires, body
-    FROM unnest(
-        p_ids, p_types, p_queues, p_priorities, p_delays, p_ats, p_ttrs, p_expires, p_bodies
-    ) WITH ORDINALITY AS new (id, type, queue, priority, delay, at, ttr, expires, body, place),
-    LATERAL @.due_1(v_now, delay, at) AS due
-    ORDER BY place ON CONFLICT (id) DO NOTHING;
+    {_INSERT}
     PERFORM @.ring_for_1(p_queues, 0);
 END $$
 """
 
 # In a transaction of the user's own: its settings are left as they are, and only its commit can
 # ring, when others may wait than now. So all are rung, once for each queue.
-_PUT_WITHIN = """
+_PUT_WITHIN = f"""
 CREATE FUNCTION @.put_within_1(
     p_told float8, p_ids text[], p_types text[], p_queues text[], p_priorities bigint[],
     p_delays float8[], p_ats float8[], p_ttrs float8[], p_expires float8[], p_bodies bytea[]
@@ -312,13 +316,7 @@ CREATE FUNCTION @.put_within_1(
 DECLARE
     v_now float8 := @.now_1(p_told);
 BEGIN
-    INSERT INTO @.jobs (id, type, queue, priority, state, moment, ttr, expires, body)
-    SELECT id, type, queue, priority, (due IS NOT NULL)::integer, due, ttr, expires, body
-    FROM unnest(
-        p_ids, p_types, p_queues, p_priorities, p_delays, p_ats, p_ttrs, p_expires, p_bodies
-    ) WITH ORDINALITY AS new (id, type, queue, priority, delay, at, ttr, expires, body, place),
-    LATERAL @.due_1(v_now, delay, at) AS due
-    ORDER BY place ON CONFLICT (id) DO NOTHING;
+    {_INSERT}
     PERFORM pg_notify('pulpo:@', queue) FROM unnest(p_queues) AS queue GROUP BY queue;
 END $$
 """

@@ -18,7 +18,6 @@ from pulpo.adapters.postgresql.guard_functions import (
     GUARD_FUNCTIONS,
     GUARD_INDEX,
 )
-from pulpo.adapters.postgresql.guarded_admin_functions import GUARDED_ADMIN_FUNCTIONS
 from pulpo.adapters.postgresql.side_functions import SIDE_FUNCTIONS
 from pulpo.adapters.postgresql.tables import TABLES
 from pulpo.errors import UsageError
@@ -38,8 +37,8 @@ class Step:
 
 
 STEPS: tuple[Step, ...] = (
-    Step((*TABLES, *FUNCTIONS, *ADMIN_FUNCTIONS, *SIDE_FUNCTIONS)),
-    Step((GUARD_COLUMNS, *GUARD_FUNCTIONS, *GUARDED_ADMIN_FUNCTIONS)),
+    Step((*TABLES, *FUNCTIONS, *SIDE_FUNCTIONS)),
+    Step((GUARD_COLUMNS, *GUARD_FUNCTIONS, *ADMIN_FUNCTIONS)),
     Step(GUARD_INDEX, is_atomic=False),
 )
 
