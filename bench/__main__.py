@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     machine = describe()
     print(headline(machine), file=sys.stderr)
     measures = [measure for measure in MEASURES if _chosen(measure, asked.names, asked.full)]
-    found = run(measures, asked.engine or _FAMILIES, n=asked.n, rounds=asked.rounds)
+    found, broken = run(measures, asked.engine or _FAMILIES, n=asked.n, rounds=asked.rounds)
     if not found:
         print("nothing was measured", file=sys.stderr)
         return 1
@@ -59,7 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         asked.json.write_text(text + "\n", encoding="utf-8")
     if asked.plot:
         asked.plot.write_text(draw(verdicts, headline(machine).splitlines()[0]), encoding="utf-8")
-    return 0
+    if broken:
+        print(f"broke, and have no row: {', '.join(broken)}", file=sys.stderr)
+    return 1 if broken else 0
 
 
 def _parser() -> argparse.ArgumentParser:

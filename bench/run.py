@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
+from typing import NamedTuple
 
 from bench.measure import Measure
 from bench.place import missing, open_place
@@ -13,7 +14,14 @@ from bench.pulpo_side import PulpoSide
 from bench.sides import Opens
 from bench.timing import PULPO, Row, Sample, alternate, rows
 
-__all__ = ["run"]
+__all__ = ["Found", "run"]
+
+
+class Found(NamedTuple):
+    """What was measured, and the names of the measures that broke."""
+
+    rows: list[Row]
+    broken: list[str]
 
 
 def run(
@@ -22,11 +30,14 @@ def run(
     *,
     n: int | None = None,
     rounds: int | None = None,
-) -> list[Row]:
-    """Return a row for each metric of each measure, on all engines of these families."""
+) -> Found:
+    """Return a row for each metric of each measure, on all engines of these families.
+
+    A measure that breaks is told on stderr at once; the figures of the others are kept.
+    """
     plan = list(_plan(measures, families))
     runs = sum((rounds or m.rounds) * (1 + len(m.bare[engine])) for m, engine in plan)
-    found: list[Row] = []
+    found = Found([], [])
     with Progress(runs) as progress:
         for step, (measure, engine) in enumerate(plan, 1):
             progress.begin(f"[{step}/{len(plan)}] {measure.name} on {engine}")
@@ -34,8 +45,14 @@ def run(
             loops = {PULPO: _once(measure, engine, size, measure.opens or PulpoSide)}
             for name, opens in measure.bare[engine].items():
                 loops[name] = _once(measure, engine, measure.bare_n(size), opens)
-            samples = alternate(loops, rounds or measure.rounds, progress.step)
-            found += rows(measure.name, engine, size, samples)
+            try:
+                samples = alternate(loops, rounds or measure.rounds, progress.step)
+            except Exception as error:  # noqa: BLE001  # of a driver, a server or a process
+                name = f"{measure.name} on {engine}"
+                print(f"broke: {name}: {error}", file=sys.stderr)
+                found.broken.append(name)
+            else:
+                found.rows.extend(rows(measure.name, engine, size, samples))
     return found
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from typing import Any
 
 import psycopg
@@ -102,7 +102,10 @@ def _swapper(connection: Connection) -> Swap:
     def swap(done: Sequence[Taken], size: int) -> list[Taken]:
         ids = [psycopg.types.numeric.Int8(key) for key, _ in done]
         parameters = (ids, psycopg.types.numeric.Int4(size))
-        return cursor.execute(_SWAP, parameters, prepare=True).fetchall()
+        while True:
+            # SKIP LOCKED follows a row to a version that another is deleting, and waits for it.
+            with suppress(psycopg.errors.DeadlockDetected):
+                return cursor.execute(_SWAP, parameters, prepare=True).fetchall()
 
     return swap
 

@@ -33,6 +33,11 @@ Query = Callable[[str, Sequence[object]], Rows]
 # How long a reply may take, in seconds: locks and a standby's word are waited for; whoever is gone
 # is known to be gone much earlier, by TCP's own means.
 PATIENCE = 30
+# The server has undone all of it for the sake of another session, and says to send it again. Two
+# workers can wait for each other: SKIP LOCKED follows a row to a version that is being deleted.
+# https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
+_UNDONE = ("40001", "40P01")
+_TRIES = 3
 _SESSION = "SELECT set_config('default_transaction_isolation', 'read committed', false)"
 _EVENTS = {
     Wait.R: select.POLLIN,
@@ -143,10 +148,13 @@ class Link:
         """The descriptor that is readable once the bell has rung, -1 where there is none."""
         return self._connection.pgconn.socket if self._connection is not None else -1
 
-    def query(self, statement: str, parameters: Sequence[object] = ()) -> Rows:
+    def query(
+        self, statement: str, parameters: Sequence[object] = (), *, tries: int = _TRIES
+    ) -> Rows:
         """Run one statement as a transaction of its own; return its rows.
 
-        Raises `QueueUnavailableError` where nothing was done, `AnswerLostError` where nobody knows.
+        One that the server has undone for another's sake is sent again at once. Raises
+        `QueueUnavailableError` where nothing was done, `AnswerLostError` where nobody knows.
         """
         self.connection  # noqa: B018  # opens it, or finds out that it was closed
         try:
@@ -155,12 +163,16 @@ class Link:
             result = cursor.pgresult
             return cursor.fetchall() if result is not None and result.nfields else []
         except psycopg.Error as error:
+            if error.sqlstate in _UNDONE and tries > 1:
+                return self.query(statement, parameters, tries=tries - 1)
             raise self.trouble(error) from error
 
     def query_both(
         self,
         first: tuple[str, Sequence[object]],
         second: tuple[str, Sequence[object]],
+        *,
+        tries: int = _TRIES,
     ) -> tuple[Rows, Rows]:
         """Run two statements as one transaction in one round trip; return the rows of each."""
         connection = self.connection
@@ -171,12 +183,15 @@ class Link:
                     cursor.execute(statement, parameters, prepare=self.has_session)
             return cursors[0].fetchall(), cursors[1].fetchall()
         except psycopg.Error as error:
+            if error.sqlstate in _UNDONE and tries > 1:
+                return self.query_both(first, second, tries=tries - 1)
             raise self.trouble(error) from error
 
-    def transact(self, work: Callable[[Query], T]) -> T:
+    def transact(self, work: Callable[[Query], T], *, tries: int = _TRIES) -> T:
         """Run several statements as one transaction; `work` is given what runs one.
 
-        It is rolled back by whatever `work` raises.
+        It is rolled back by whatever `work` raises, and `work` is called again where the server has
+        undone it for another's sake.
         """
         connection, cursor = self.connection, self._cursor
 
@@ -187,6 +202,8 @@ class Link:
             with connection.transaction():
                 return work(query)
         except psycopg.Error as error:
+            if error.sqlstate in _UNDONE and tries > 1:
+                return self.transact(work, tries=tries - 1)
             raise self.trouble(error) from error
 
     def trouble(self, error: psycopg.Error) -> Exception:

@@ -82,11 +82,14 @@ class Putter:
             self._link.query(self._statements.put, (told, *columns(jobs)))
 
     def _accept(self, jobs: Sequence[NewJob]) -> list[Answer]:
-        told = self._timepiece.told()
-        steps = accepting(jobs, told=told, is_within=False, max_body=self._max_body)
+        def accept(query: Query) -> list[Answer]:
+            told = self._timepiece.told()
+            steps = accepting(jobs, told=told, is_within=False, max_body=self._max_body)
+            return self._walk(steps, query)
+
         if any(guard.instead for job in jobs for guard in job.guards):
-            return self._link.transact(lambda query: self._walk(steps, query))
-        return self._walk(steps, self._link.query)
+            return self._link.transact(accept)
+        return accept(self._link.query)
 
     def _walk(self, steps: Steps, query: Query) -> list[Answer]:
         try:
