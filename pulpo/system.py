@@ -17,14 +17,11 @@ import sys
 import threading
 import time
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
-from pulpo.descriptors import check_own, write_own
-
 __all__ = [
-    "FairLock",
     "FileLock",
     "Lease",
     "PresenceLock",
@@ -206,81 +203,6 @@ class PresenceLock:
 
     # A plain close: the presence is the parent's, by the open file that both share.
     abandon = leave
-
-
-class FairLock:
-    """A lock between processes of which busy ones get even shares; SIGKILL sets it free.
-
-    One thread; `beat` is called while it waits. Whoever finds it taken leaves a mark in the file
-    and asks again every fraction of a millisecond; whoever has held it for some milliseconds and
-    finds a fresh mark stands back for a moment. A blocking flock(2) would be simpler, but it
-    cannot give up: one frozen holder would hang everybody for ever.
-    """
-
-    QUANTUM = 0.005
-    STAND_BACK = 0.0003
-    ASK_AGAIN = 0.0001
-    NOBODY = bytes(8)
-
-    def __init__(self, path: Path, beat: Callable[[], None]) -> None:
-        self._fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600)
-        self._own, self._beat = os.fstat(self._fd), beat
-        self._taken, self._held, self._seen = 0.0, 0.0, self.NOBODY
-        abandon_in_children(self)
-
-    def take(self, timeout: float) -> bool:
-        """Take the lock, waiting up to so many seconds; False where somebody kept it.
-
-        Raises `OSError` (EBADF) where somebody else has closed the lock's file: a file that was
-        given its number can be locked as well, and would guard nothing.
-        """
-        check_own(self._fd, self._own)
-        if self._held > self.QUANTUM:
-            self._stand_back()
-        if not self._try() and not self._queue_up(timeout):
-            return False
-        self._taken = time.perf_counter()
-        return True
-
-    def give(self) -> None:
-        """Let the lock go."""
-        self._held += time.perf_counter() - self._taken
-        fcntl.flock(self._fd, fcntl.LOCK_UN)
-
-    def close(self) -> None:
-        """Let go of the file; twice is once."""
-        if self._fd >= 0:
-            os.close(self._fd)
-            self._fd = -1
-
-    abandon = close
-
-    def _try(self) -> bool:
-        try:
-            fcntl.flock(self._fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def _queue_up(self, timeout: float) -> bool:
-        end = time.perf_counter() + timeout
-        while time.perf_counter() < end:
-            # Another mark each time: one that does not change was left by the dead.
-            write_own(self._fd, self._own, os.urandom(8), 0)
-            time.sleep(self.ASK_AGAIN)
-            self._beat()
-            if self._try():
-                write_own(self._fd, self._own, self.NOBODY, 0)
-                self._held = 0.0
-                return True
-        return False
-
-    def _stand_back(self) -> None:
-        self._held = 0.0
-        mark = os.pread(self._fd, 8, 0)
-        if mark not in (b"", self.NOBODY, self._seen):
-            time.sleep(self.STAND_BACK)
-        self._seen = mark
 
 
 def seconds_asleep() -> float:

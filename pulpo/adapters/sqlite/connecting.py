@@ -13,7 +13,7 @@ from urllib.parse import quote
 from pulpo.adapters.sqlite.schema import needs_upgrade, upgrade
 from pulpo.adapters.sqlite.troubles import translated
 from pulpo.errors import QueueUnavailableError
-from pulpo.system import FairLock
+from pulpo.fair_lock import FairLock
 
 __all__ = ["MOST_WAL_BYTES", "connect"]
 

@@ -21,7 +21,8 @@ from pulpo.adapters.sqlite.place import Identity, identity, prepare, side_folder
 from pulpo.adapters.sqlite.troubles import not_opened, translated
 from pulpo.clock import Clock
 from pulpo.errors import QueueUnavailableError
-from pulpo.system import FairLock, abandon_in_children, hold_still_at_forks, keep_for_ever
+from pulpo.fair_lock import FairLock
+from pulpo.system import abandon_in_children, hold_still_at_forks, keep_for_ever
 
 __all__ = ["Database", "Ready", "Work"]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pulpo.adapters.sqlite.doorbells import Doorbell, Doorbells
-from pulpo.system import FairLock
+from pulpo.fair_lock import FairLock
 
 TEXT = b"SQLite format 3\0" + b"x" * 2_000
 
@@ -26,16 +25,17 @@ def stranger(tmp_path: Path) -> Iterator[int]:
     os.close(fd)
 
 
-def test_the_lock_of_the_writers_leaves_no_mark_in_a_strangers_file(
+def test_whoever_waits_for_the_writers_never_locks_a_strangers_file(
     tmp_path: Path, stranger: int
 ) -> None:
-    lock = FairLock(tmp_path / "writer", lambda: None)
-    fcntl.flock(stranger, fcntl.LOCK_EX)  # so that the lock has to queue up
-    os.dup2(os.open(tmp_path / "stranger", os.O_RDWR), lock._fd)
+    lock, other = (FairLock(tmp_path / "writer", lambda: None) for _ in range(2))
+    assert other.take(0)
+    os.dup2(stranger, lock._next)
 
     with pytest.raises(OSError, match="closed by somebody else"):
         lock.take(1.0)
     lock.close()
+    other.close()
 
 
 def test_a_strangers_file_is_never_taken_for_the_lock(tmp_path: Path, stranger: int) -> None:
