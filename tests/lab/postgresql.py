@@ -63,7 +63,8 @@ class PostgreSQL:
     `settings` are added to its configuration; without `synced` it does not fsync, which no test
     but those of power cuts can see. `programs` is another folder than the newest one. `standby_of`
     makes it a streaming standby of a running server, which knows it by its `cluster_name`. It has
-    the same address after a restart. A context manager: started on entering, ended on leaving.
+    the same address after a restart; all that it writes is below `home`. A context manager:
+    started on entering, ended on leaving.
     """
 
     def __init__(
@@ -74,6 +75,7 @@ class PostgreSQL:
         programs: Path | None = None,
         standby_of: PostgreSQL | None = None,
         port: int | None = None,
+        home: Path = Path("/tmp"),
     ) -> None:
         found = programs or find_postgresql()
         if found is None:
@@ -81,7 +83,7 @@ class PostgreSQL:
         self._programs = found
         self._user = _unprivileged() if os.geteuid() == 0 else None
         # In /tmp: the path of a socket must be short, and another user must get in.
-        self._folder = Path(tempfile.mkdtemp(prefix="pulpo-pg-", dir="/tmp"))
+        self._folder = Path(tempfile.mkdtemp(prefix="pulpo-pg-", dir=home))
         self._data = self._folder / "data"
         self._own(self._folder)
         self.port = port or free_port()
@@ -118,6 +120,10 @@ class PostgreSQL:
         """The process id of the running server."""
         assert self._process is not None, "the server does not run"
         return self._process.pid
+
+    def runs(self) -> bool:
+        """Tell whether it has not ended by itself."""
+        return self._process is not None and self._process.poll() is None
 
     def start(self) -> PostgreSQL:
         """Start the server, and wait until it answers."""
@@ -168,6 +174,18 @@ class PostgreSQL:
         """Kill the server and start it again, on the same address and data."""
         self.kill()
         self.start()
+
+    def freeze(self) -> None:
+        """Stop the server and all its processes in their tracks; their sockets stay open."""
+        # The first of them last: it would start others in the place of those that are gone.
+        for pid in (*children(self.pid), self.pid):
+            os.kill(pid, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let a frozen server go on."""
+        for pid in (self.pid, *children(self.pid)):
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
 
     def promote(self) -> None:
         """Make a standby the primary; returns once it takes writes."""

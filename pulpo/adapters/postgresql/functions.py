@@ -260,29 +260,16 @@ SYNCED = """
         PERFORM set_config('synchronous_commit', 'on', true);
     END IF;
 """
-_PUT_ONE = f"""
-CREATE FUNCTION @.put_one_1(
-    p_told float8, p_id text, p_type text, p_queue text, p_priority bigint, p_delay float8,
-    p_at float8, p_ttr float8, p_expires float8, p_body bytea
-) RETURNS void LANGUAGE plpgsql AS $$
-DECLARE
-    v_now float8 := @.now_1(p_told);
-    v_due float8 := @.due_1(v_now, p_delay, p_at);
+# What a put has to do beside its one row, where there is something to do; 0 is the owner of a job
+# that nobody has. Rung are those who waited before the put began.
+_READY = f"""
+CREATE FUNCTION @.ready_1(p_queue text) RETURNS integer LANGUAGE plpgsql AS $$
 BEGIN
     {SYNCED}
-    INSERT INTO @.jobs (id, type, queue, priority, state, moment, ttr, expires, body)
-    VALUES (p_id, p_type, p_queue, p_priority, (v_due IS NOT NULL)::integer, v_due, p_ttr,
-        p_expires, p_body)
-    ON CONFLICT (id) DO NOTHING;
-    -- One that is due within the time of a slow poll: whoever waits must know of it.
-    IF coalesce(v_due, 0) < v_now + 5 AND EXISTS (
-        SELECT 1 FROM @.owners WHERE waiting IS NOT NULL AND p_queue = ANY (waiting)
-    ) THEN
-        PERFORM @.ring_1(p_queue, 1, 0);
-    END IF;
+    PERFORM @.ring_1(p_queue, 1, 0);
+    RETURN 0;
 END $$
 """
-
 # Many at once; what is there under its id already is passed over.
 _INSERT = """INSERT INTO @.jobs (id, type, queue, priority, state, moment, ttr, expires, body)
     SELECT id, type, queue, priority, (due IS NOT NULL)::integer, due, ttr, expires, body
@@ -329,7 +316,7 @@ FUNCTIONS = (
     _TOUCH,
     _LEAVE,
     _GIVE_BACK,
-    _PUT_ONE,
+    _READY,
     _PUT,
     _PUT_WITHIN,
 )

@@ -20,24 +20,24 @@ from psycopg.waiting import Ready, Wait
 from pulpo.adapter import no_beat
 from pulpo.adapters.postgresql.address import Address
 from pulpo.adapters.postgresql.migrating import look_after
+from pulpo.adapters.postgresql.teller import PATIENCE, Teller, UntoldError
 from pulpo.adapters.postgresql.troubles import AnswerLostError, in_short, refused, unreached
 from pulpo.errors import QueueUnavailableError, UsageError
 from pulpo.system import abandon_in_children, keep_for_ever
 
-__all__ = ["Link", "Query", "Rows", "check"]
+__all__ = ["TRIES", "UNDONE", "Link", "Query", "Rows", "check"]
 
 T = TypeVar("T")
 Rows = list[tuple[Any, ...]]
 Query = Callable[[str, Sequence[object]], Rows]
 
-# How long a reply may take, in seconds: locks and a standby's word are waited for; whoever is gone
-# is known to be gone much earlier, by TCP's own means.
-PATIENCE = 30
 # The server has undone all of it for the sake of another session, and says to send it again. Two
 # workers can wait for each other: SKIP LOCKED follows a row to a version that is being deleted.
 # https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
-_UNDONE = ("40001", "40P01")
-_TRIES = 3
+UNDONE = ("40001", "40P01")
+TRIES = 3
+# With None psycopg would prepare nothing, whatever a statement asks for.
+_ONLY_THOSE_THAT_ASK = 2**31
 _SESSION = "SELECT set_config('default_transaction_isolation', 'read committed', false)"
 _EVENTS = {
     Wait.R: select.POLLIN,
@@ -126,6 +126,7 @@ class Link:
             "Connection", (Connection,), {"beat": staticmethod(beat)}
         )
         self._connection: Connection | None = None
+        self._teller: Teller
         self._cursor: psycopg.Cursor[tuple[Any, ...]]
         self._closed = False
 
@@ -149,7 +150,7 @@ class Link:
         return self._connection.pgconn.socket if self._connection is not None else -1
 
     def query(
-        self, statement: str, parameters: Sequence[object] = (), *, tries: int = _TRIES
+        self, statement: str, parameters: Sequence[object] = (), *, tries: int = TRIES
     ) -> Rows:
         """Run one statement as a transaction of its own; return its rows.
 
@@ -163,48 +164,30 @@ class Link:
             result = cursor.pgresult
             return cursor.fetchall() if result is not None and result.nfields else []
         except psycopg.Error as error:
-            if error.sqlstate in _UNDONE and tries > 1:
+            if error.sqlstate in UNDONE and tries > 1:
                 return self.query(statement, parameters, tries=tries - 1)
             raise self.trouble(error) from error
 
-    def query_both(
-        self,
-        first: tuple[str, Sequence[object]],
-        second: tuple[str, Sequence[object]],
-        *,
-        tries: int = _TRIES,
-    ) -> tuple[Rows, Rows]:
-        """Run two statements as one transaction in one round trip; return the rows of each."""
-        connection = self.connection
-        cursors = connection.cursor(binary=True), connection.cursor(binary=True)
-        try:
-            with connection.pipeline():
-                for cursor, (statement, parameters) in zip(cursors, (first, second), strict=True):
-                    cursor.execute(statement, parameters, prepare=self.has_session)
-            return cursors[0].fetchall(), cursors[1].fetchall()
-        except psycopg.Error as error:
-            if error.sqlstate in _UNDONE and tries > 1:
-                return self.query_both(first, second, tries=tries - 1)
-            raise self.trouble(error) from error
+    def tell(
+        self, statement: str, parameters: Sequence[str | bytes | None], *, tries: int = TRIES
+    ) -> None:
+        """Run one statement that answers nothing, as `query` does, at half of its cost.
 
-    def transact(self, work: Callable[[Query], T], *, tries: int = _TRIES) -> T:
-        """Run several statements as one transaction; `work` is given what runs one.
-
-        It is rolled back by whatever `work` raises, and `work` is called again where the server has
-        undone it for another's sake.
+        It has its places as the server does ($1), and its parameters are text, or bytes as bytea.
         """
-        connection, cursor = self.connection, self._cursor
-
-        def query(statement: str, parameters: Sequence[object]) -> Rows:
-            return cursor.execute(statement, parameters, prepare=self.has_session).fetchall()
-
+        self.connection  # noqa: B018  # as above
         try:
-            with connection.transaction():
-                return work(query)
+            self._teller.tell(statement, parameters)
         except psycopg.Error as error:
-            if error.sqlstate in _UNDONE and tries > 1:
-                return self.transact(work, tries=tries - 1)
+            if error.sqlstate in UNDONE and tries > 1:
+                return self.tell(statement, parameters, tries=tries - 1)
             raise self.trouble(error) from error
+        except BaseException as error:
+            # One from a signal handler: after it nobody knows whose answer comes next.
+            self.drop()
+            if isinstance(error, UntoldError) and error.__cause__ is not None:
+                raise unreached(error.__cause__, self.address.shown) from error
+            raise
 
     def trouble(self, error: psycopg.Error) -> Exception:
         """Return what an error means; closes the connection where it can't be used any more."""
@@ -254,13 +237,19 @@ class Link:
         self._beat()
         try:
             connection = self._kind.connect(
-                self.address.conninfo, autocommit=True, prepare_threshold=None
+                self.address.conninfo, autocommit=True, prepare_threshold=_ONLY_THOSE_THAT_ASK
             )
         except psycopg.Error as error:
             raise unreached(error, self.address.shown) from error
         try:
             self._look_after(connection)
             self._connection = connection
+            self._teller = Teller(
+                connection.pgconn,
+                prepares=self.has_session,
+                beat=self._beat,
+                ring=lambda: self._ring(None),
+            )
             self._cursor = connection.cursor(binary=True)
             self._poll = select.poll()
             self._poll.register(connection.pgconn.socket, select.POLLIN)
@@ -291,13 +280,15 @@ class Link:
 
     def _is_stale(self, connection: Connection) -> bool:
         """Read what has come by itself: bells, or the word that the server is gone."""
+        pgconn = connection.pgconn
         try:
-            while True:
-                connection.pgconn.consume_input()
-                while connection.pgconn.notifies() is not None:
+            # The end of a line may stand behind a last word.
+            while self._poll.poll(0):
+                pgconn.consume_input()
+                while pgconn.notifies() is not None:
                     self.rung = True
-                # The end of a line may stand behind a last word.
-                if connection.closed or not self._poll.poll(0):
-                    return connection.closed
+                if connection.closed:
+                    return True
+            return connection.closed
         except psycopg.Error:
             return True

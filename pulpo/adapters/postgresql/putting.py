@@ -18,9 +18,10 @@ from pulpo.adapters.postgresql.accepting import (
     has_guards,
 )
 from pulpo.adapters.postgresql.link import Link, Query
-from pulpo.adapters.postgresql.rows import columns, scalars, too_big
+from pulpo.adapters.postgresql.rows import columns, texts, too_big
 from pulpo.adapters.postgresql.statements import Statements
 from pulpo.adapters.postgresql.timepiece import Timepiece
+from pulpo.adapters.postgresql.transacting import transact
 from pulpo.adapters.postgresql.troubles import AnswerLostError
 from pulpo.errors import PublishUncertainError, QueueError, QueueUnavailableError
 from pulpo.job import JobId, NewJob
@@ -71,14 +72,13 @@ class Putter:
         return answers
 
     def _put(self, jobs: Sequence[NewJob]) -> None:
-        told = self._timepiece.told()
-        if len(jobs) == 1:
-            self._link.query(self._statements.put_one, (told, *scalars(jobs[0])))
-        elif len(jobs) < _MANY or any(job.delay or job.at is not None for job in jobs):
-            self._link.query(self._statements.put, (told, *columns(jobs)))
-        elif self._copy(jobs):
+        are_ready = not any(job.delay or job.at is not None for job in jobs)
+        if are_ready and len(jobs) == 1:
+            self._link.tell(self._statements.put_ready, texts(jobs[0]))
+        elif are_ready and len(jobs) >= _MANY and self._copy(jobs):
             self._link.query(self._statements.ring, ([job.queue for job in jobs], 0))
         else:
+            told = self._timepiece.told()
             self._link.query(self._statements.put, (told, *columns(jobs)))
 
     def _accept(self, jobs: Sequence[NewJob]) -> list[Answer]:
@@ -88,7 +88,7 @@ class Putter:
             return self._walk(steps, query)
 
         if any(guard.instead for job in jobs for guard in job.guards):
-            return self._link.transact(accept)
+            return transact(self._link, accept)
         return accept(self._link.query)
 
     def _walk(self, steps: Steps, query: Query) -> list[Answer]:

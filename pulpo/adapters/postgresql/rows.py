@@ -13,7 +13,17 @@ from pulpo.job import Job, NewJob, check_new_job
 # One value for each column, an array of numbers as text.
 Columns = tuple[list[str], list[str], list[str], str, str, str, str, str, list[bytes]]
 
-__all__ = ["NO_JOB", "array", "check_jobs", "columns", "jobs_of", "scalars", "too_big", "whole"]
+__all__ = [
+    "NO_JOB",
+    "array",
+    "check_jobs",
+    "columns",
+    "jobs_of",
+    "scalars",
+    "texts",
+    "too_big",
+    "whole",
+]
 
 
 _ID = re.compile(r"[0-9a-f-]+", re.ASCII)
@@ -94,11 +104,18 @@ def scalars(job: NewJob) -> tuple[object, ...]:
         job.queue,
         str(job.priority),
         float(job.delay),
-        None if job.at is None else float(job.at),
+        _float(job.at),
         float(job.ttr),
-        None if job.expires is None else float(job.expires),
+        _float(job.expires),
         job.body,
     )
+
+
+def texts(job: NewJob) -> tuple[str | bytes | None, ...]:
+    """Return a job that is ready at once as the parameters of `put_ready`."""
+    expires = None if job.expires is None else str(float(job.expires))
+    ttr = str(float(job.ttr))
+    return (job.id, job.type, job.queue, str(int(job.priority)), ttr, expires, job.body)
 
 
 def _float(value: float | None) -> float | None:

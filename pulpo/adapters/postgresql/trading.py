@@ -13,6 +13,7 @@ from pulpo.adapters.postgresql.rows import jobs_of, whole
 from pulpo.adapters.postgresql.settling import Settling, fence_of
 from pulpo.adapters.postgresql.statements import Statements
 from pulpo.adapters.postgresql.timepiece import Timepiece
+from pulpo.adapters.postgresql.transacting import query_both
 from pulpo.adapters.postgresql.troubles import AnswerLostError
 from pulpo.clock import Clock
 from pulpo.errors import QueueError, QueueUnavailableError
@@ -182,7 +183,7 @@ class Trader:
         if first is None:
             settled, rows = (), self._link.query(*trade)
         else:
-            ((settled,),), rows = self._link.query_both(first, trade)
+            ((settled,),), rows = query_both(self._link, first, trade)
         *_, done, soonest = rows.pop()
         self._has_word = limit > 0 and waits and not rows
         return settling.answers(settled, done or ()), rows, soonest

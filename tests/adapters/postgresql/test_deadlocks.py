@@ -12,6 +12,7 @@ import pytest
 from pulpo.adapter import QueueAdapter
 from pulpo.adapters import open_engine
 from pulpo.adapters.postgresql.link import Query
+from pulpo.adapters.postgresql.transacting import transact
 from pulpo.errors import QueueUnavailableError
 from pulpo.identity import new_id
 from pulpo.job import Job, NewJob, Settlement, Verb
@@ -87,7 +88,7 @@ def test_a_transaction_is_tried_anew_from_its_beginning(
         return "done"
 
     with embraced(postgresql, *numbers):
-        assert adapter._link.transact(work) == "done"  # type: ignore[attr-defined]
+        assert transact(adapter._link, work) == "done"  # type: ignore[attr-defined]
 
     assert calls == ["called", "called"]
 

@@ -214,7 +214,8 @@ def test_a_queue_of_the_first_version_is_brought_up_with_its_jobs(
     connection.autocommit = True
     migrate(connection, schema, STEPS[:1])
     connection.execute(
-        f"SELECT {schema}.put_one_1(NULL, 'old', 't', 'q', 1, 0, NULL, 60, NULL, 'x')"
+        f"INSERT INTO {schema}.jobs (id, type, queue, priority, body) "
+        "VALUES ('old', 't', 'q', 1, 'x')"
     )
 
     assert migrate(connection, schema) == len(STEPS) - 1
