@@ -112,20 +112,20 @@ class Trader:
         if self._unsure:
             self._unsure -= settling.keys
         jobs = jobs_of(rows, fence)
-        if rows and not jobs:
-            return self._trade_again(answers, queues, limit, waits)
-        return Traded(answers, jobs, soonest)
+        found = Traded(answers, jobs, soonest)
+        if len(jobs) < len(rows):
+            return self._trade_on(found, queues, limit - len(jobs), waits)
+        return found
 
-    def _trade_again(
-        self, answers: Sequence[bool | QueueError], queues: Sequence[str], limit: int, waits: bool
-    ) -> Traded:
+    def _trade_on(self, found: Traded, queues: Sequence[str], limit: int, waits: bool) -> Traded:
         """Look behind what was ours already, and has only been renewed."""
         try:
-            return self.trade((), queues, limit=limit, waits=waits)._replace(answers=answers)
+            more = self.trade((), queues, limit=limit, waits=waits and not found.jobs)
         except QueueError:
-            if answers:  # what is settled must be said
-                return Traded(answers, ())
+            if found.answers or found.jobs:  # what is settled or reserved must be said
+                return found
             raise
+        return more._replace(answers=found.answers, jobs=[*found.jobs, *more.jobs])
 
     def ring(self, queues: Sequence[str]) -> None:
         """Pass a ring on to others who wait for these queues."""
