@@ -8,13 +8,14 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pulpo.system import is_locked
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, until, users_of
 
-__all__ = ["end_well", "integrity", "leaves_nothing"]
+__all__ = ["end_well", "integrity", "leaves_nothing", "unsettled"]
 
 # What a dead worker started has so long, in seconds, to follow it.
 FOLLOWS = 3.0
@@ -64,3 +65,14 @@ def integrity(path: Path) -> str:
     finally:
         connection.close()
     return found
+
+
+def unsettled(jobs: list[dict[str, Any]]) -> list[str]:
+    """Return what is not buried; but a copy whose burial was cut waits, and has been seen to."""
+    buried = {job["id"] for job in jobs if job["state"] == "buried"}
+    return [
+        job["id"]
+        for job in jobs
+        if job["state"] in ("ready", "reserved")
+        or (job["state"] == "delayed" and job["id"] not in buried)
+    ]

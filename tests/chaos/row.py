@@ -17,10 +17,13 @@ from tests.chaos import rows
 if TYPE_CHECKING:
     from tests.chaos.trial import Trial
 
-__all__ = ["BOTH", "DURABLE", "Row", "all_rows", "needs_of"]
+__all__ = ["ALL", "BOTH", "DURABLE", "Row", "all_rows", "needs_of"]
 
 BOTH = ("sqlite", "beanstalkd")
 DURABLE = (*BOTH, "postgresql")
+#: `beanstalkds` are three servers that are one queue.
+ALL = (*DURABLE, "beanstalkds")
+_SERVERS = {"beanstalkd": "beanstalkd", "beanstalkds": "beanstalkd", "postgresql": "postgresql"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +51,7 @@ class Row:
 
 def needs_of(row: Row, engine: str) -> tuple[str, ...]:
     """Return what the machine must have for a row on an engine."""
-    return (*row.needs, engine) if engine in ("beanstalkd", "postgresql") else row.needs
+    return (*row.needs, _SERVERS[engine]) if engine in _SERVERS else row.needs
 
 
 def all_rows() -> list[Row]:

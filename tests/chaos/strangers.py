@@ -1,7 +1,7 @@
 """Somebody who puts bytes into a queue without pulpo, looks what is kept, and takes it out.
 
-By a socket that checks nothing, or by SQL in a file that is not his. Knows bytes and states, not
-what they mean.
+By a socket that checks nothing, or by SQL in a file or a database that is not his. Knows bytes and
+states, not what they mean.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, Protocol, TypeVar
 
-__all__ = ["Found", "Stranger", "by_socket", "by_sql"]
+__all__ = ["Found", "Stranger", "by_database", "by_socket", "by_sql"]
 
 T = TypeVar("T")
 _FLIGHT = 200
@@ -61,6 +61,11 @@ def by_socket(port: int) -> Stranger:
 def by_sql(path: Path) -> Stranger:
     """Return one who writes into a queue file that is there already."""
     return _SQLStranger(path)
+
+
+def by_database(url: str) -> Stranger:
+    """Return one who writes into the tables of a queue that are there already."""
+    return _DatabaseStranger(url)
 
 
 class _SocketStranger:
@@ -208,6 +213,56 @@ class _SQLStranger:
         self._file.execute("BEGIN IMMEDIATE")
         self._file.executemany(statement, rows)
         self._file.execute("COMMIT")
+
+
+class _DatabaseStranger:
+    """The same on PostgreSQL: its statements are those for a file, but for the schema."""
+
+    def __init__(self, url: str) -> None:
+        import psycopg
+
+        self._base = psycopg.connect(url, autocommit=True)
+        self._count = 0
+
+    def put(self, bodies: Sequence[bytes]) -> list[str]:
+        names = [f"stranger-{self._count + n}" for n in range(len(bodies))]
+        self._count += len(bodies)
+        with self._base.transaction(), self._base.cursor() as cursor:
+            cursor.executemany(_INSERT_HERE, list(zip(names, bodies, strict=True)))
+            # Who waits in vain is not to wait for its slow poll.
+            cursor.execute("SELECT pg_notify('pulpo:pulpo', 'default')")
+        return names
+
+    def waiting(self) -> tuple[int, int]:
+        ((busy, there),) = self._base.execute(_COUNTS_HERE).fetchall()
+        return busy, there
+
+    def look(self, make: Callable[[bytes], T | None]) -> list[Found[T]]:
+        self._base.execute(_HURRY_HERE)
+        found = []
+        for number, body, buried in self._base.execute(_LATER_HERE).fetchall():
+            value = make(body)
+            if value is not None:
+                found.append(Found(number, value, buried))
+        return found
+
+    def take(self, found: Sequence[Found[T]]) -> list[Found[T]]:
+        with self._base.transaction():
+            return [
+                each
+                for each in found
+                if self._base.execute(_DELETE_HERE, (each.number, 4 if each.buried else 1)).rowcount
+            ]
+
+    def close(self) -> None:
+        self._base.close()
+
+
+_INSERT_HERE, _HURRY_HERE, _LATER_HERE, _DELETE_HERE = (
+    statement.replace(" jobs", " pulpo.jobs").replace("?", "%s")
+    for statement in (_INSERT, _HURRY, _LATER, _DELETE)
+)
+_COUNTS_HERE = "SELECT count(*) FILTER (WHERE state IN (0, 3)), count(*) FROM pulpo.jobs"
 
 
 def _flights(items: Iterable[T]) -> Iterable[list[T]]:

@@ -25,11 +25,14 @@ from pathlib import Path
 
 from tests.chaos.row import Row
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.beanstalkds import Beanstalkds
 from tests.lab.late_unlink import late_unlink
-from tests.lab.place import Place
+from tests.lab.place import Place, Server
 from tests.lab.postgresql import PostgreSQL
 
 __all__ = ["Result", "Trial", "perform"]
+
+_SHARDS = 3
 
 
 class Trial:
@@ -59,20 +62,35 @@ class Trial:
         server = Beanstalkd(*given, binlog=folder, environ=late_unlink())
         return self.stack.enter_context(server)
 
+    def servers(self, *flags: str) -> Beanstalkds:
+        """Start three beanstalkds that are one queue, each as `server` starts it."""
+        folder = self.folder / "binlogs"
+        given = flags or ("-f0",)
+        servers = Beanstalkds(_SHARDS, *given, binlogs=folder, environ=late_unlink())
+        return self.stack.enter_context(servers)
+
+    @property
+    def on_beanstalkd(self) -> bool:
+        """Whether the queue is on one beanstalkd, or on several."""
+        return self.engine.startswith("beanstalkd")
+
     def place(self, *flags: str, query: str = "") -> Place:
         """Return a place on the trial's engine, with a server of its own where it needs one.
 
         `flags` are beanstalkd's, `query` the options of the URL, as `?sync=normal`.
         """
-        if self.engine == "beanstalkd":
+        if self.engine in ("beanstalkd", "-b", "-b -f0"):
             server = self.server(*flags)
             return self.place_at(server.url + query, server)
+        if self.engine == "beanstalkds":
+            servers = self.servers(*flags)
+            return self.place_at(servers.url + query, servers)
         if self.engine == "postgresql":
             database = self.stack.enter_context(PostgreSQL(synced=True))
             return self.place_at(f"{database.url}?create=1{query.replace('?', '&')}", database)
         return self.place_at(f"sqlite:///{self.folder}/queue.db{query}")
 
-    def place_at(self, url: str, server: Beanstalkd | PostgreSQL | None = None) -> Place:
+    def place_at(self, url: str, server: Server | None = None) -> Place:
         """Return a place on any queue, in the trial's folder."""
         place = Place(self.folder, url, server)
         self.stack.callback(place.ledger.close)

@@ -13,11 +13,14 @@ from typing import Any
 from pulpo.app import Pulpo
 from tests.acceptance.command_line import CommandLine
 from tests.lab.beanstalkd import Beanstalkd
+from tests.lab.beanstalkds import Beanstalkds
 from tests.lab.ledger import Account, Ledger, audit
 from tests.lab.postgresql import PostgreSQL
 from tests.lab.processes import WorkerProcess, environment, until
 
-__all__ = ["Place"]
+__all__ = ["Place", "Server"]
+
+Server = Beanstalkd | Beanstalkds | PostgreSQL
 
 TASKS = "tests.lab.tasks"
 
@@ -31,7 +34,7 @@ class Place:
 
     folder: Path
     url: str
-    server: Beanstalkd | PostgreSQL | None = None
+    server: Server | None = None
     ledger: Ledger = field(init=False)
     _workers: int = 0
 

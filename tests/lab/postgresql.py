@@ -45,7 +45,12 @@ _UNPRIVILEGED = ("postgres", "nobody")
 
 
 def find_postgresql() -> Path | None:
-    """Return the folder of the newest server's programs; Debian keeps them out of the path."""
+    """Return the folder of the newest server's programs; Debian keeps them out of the path.
+
+    PULPO_POSTGRESQL names the folder of another one.
+    """
+    if given := os.environ.get("PULPO_POSTGRESQL"):
+        return Path(given)
     found = sorted(_DEBIAN.glob("*/bin/postgres"), key=lambda path: _version(path.parent.parent))
     if found:
         return found[-1].parent

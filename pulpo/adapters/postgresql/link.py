@@ -239,7 +239,7 @@ class Link:
             connection = self._kind.connect(
                 self.address.conninfo, autocommit=True, prepare_threshold=_ONLY_THOSE_THAT_ASK
             )
-        except psycopg.Error as error:
+        except (psycopg.Error, OSError) as error:  # to wait, psycopg itself opens a descriptor
             raise unreached(error, self.address.shown) from error
         try:
             self._look_after(connection)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import os
+import resource
 import socket
 import threading
 import time
-from contextlib import closing
+from contextlib import ExitStack, closing
 
 import psycopg
 import pytest
@@ -91,3 +93,21 @@ def test_whoever_sends_much_to_a_frozen_server_beats_and_sends_it_all(
             assert len(beats) >= 2
             _, taken = adapter.exchange([], ["q"], limit=2, timeout=0)
             assert taken[1].body == big.body
+
+
+def test_without_a_descriptor_the_server_is_out_of_reach_and_not_an_error_of_the_system(
+    postgresql_url: str,
+) -> None:
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with closing(open_engine(postgresql_url).adapter()) as adapter, ExitStack() as stack:
+        adapter.put([new()])
+        stack.callback(resource.setrlimit, resource.RLIMIT_NOFILE, (soft, hard))
+        taken = os.open(os.devnull, os.O_RDONLY)
+        stack.callback(os.close, taken)
+        # One is left for the socket, and none to wait for it.
+        resource.setrlimit(resource.RLIMIT_NOFILE, (taken + 2, hard))
+        adapter._link.drop()  # type: ignore[attr-defined]
+        stack.callback(os.close, os.dup(taken))
+
+        with pytest.raises(QueueUnavailableError):
+            adapter.put([new()])

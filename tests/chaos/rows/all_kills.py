@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 
 from tests.chaos.ending import end_well
-from tests.chaos.row import DURABLE, Row
+from tests.chaos.row import ALL, DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess
@@ -159,7 +159,8 @@ ROWS = [
         says="kill -9 of everybody at once",
         passes="0 lost, 0 buried, 0 orphans, second runs at most kills x slots",
         act=act,
-        engines=DURABLE,
+        engines=ALL,
+        short_on=DURABLE,
         short={"times": 4},
         full={"times": 200},
     )

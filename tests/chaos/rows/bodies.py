@@ -14,12 +14,13 @@ import msgpack
 
 from tests.chaos import fuzz
 from tests.chaos.fates import End, Fates, fate_of, rewritten
-from tests.chaos.row import Row
-from tests.chaos.strangers import Stranger, by_socket, by_sql
+from tests.chaos.row import BOTH, DURABLE, Row
+from tests.chaos.strangers import Stranger, by_database, by_socket, by_sql
 from tests.chaos.trial import Trial
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.needs import find_faketime
 from tests.lab.place import Place
+from tests.lab.postgresql import PostgreSQL
 from tests.lab.processes import WorkerProcess
 from tests.lab.sampler import Sampler
 
@@ -155,11 +156,15 @@ def _place(trial: Trial) -> Place:
 
 
 def _stranger(trial: Trial, place: Place) -> Stranger:
-    if place.server is not None:
+    if isinstance(place.server, Beanstalkd):
         stranger = by_socket(place.server.port)
     else:
-        place.stats()  # makes the file
-        stranger = by_sql(trial.folder / "queue.db")
+        place.stats()  # makes the file, or the tables
+        stranger = (
+            by_database(place.server.url)
+            if isinstance(place.server, PostgreSQL)
+            else by_sql(trial.folder / "queue.db")
+        )
     trial.stack.callback(stranger.close)
     return stranger
 
@@ -171,6 +176,8 @@ ROWS = [
         passes="no process dies or grows by 50 MB, each body is run or buried as undecodable (or "
         "waits for other code, or expires, where it says so), good jobs between them are done",
         act=act,
+        engines=DURABLE,
+        short_on=BOTH,
         short={"bodies": 10_000},
         full={"bodies": 1_000_000},
         needs=("faketime",),

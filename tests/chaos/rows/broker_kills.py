@@ -20,21 +20,27 @@ from tests.chaos.row import Row
 from tests.chaos.trial import Trial
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.place import Place
+from tests.lab.postgresql import PostgreSQL
 from tests.lab.processes import WorkerProcess, until
 
 WORKERS, PROCESSES, THREADS = 2, 2, 8
 SLOTS = WORKERS * PROCESSES * (THREADS + 1)
 OPTIONS = ("--processes", str(PROCESSES), "--threads", str(THREADS))
 DOCUMENTED = {"QueueUnavailableError", "PublishUncertainError"}
-FLAGS = {"-b -f0": "-f0", "-b": "-f50"}
+FLAGS = {"-b -f0": ("-f0",), "-b": ("-f50",)}
 # Workers are back within this; a producer's call has its answer or its error within that.
 BACK, ANSWER = 5.0, 15.0
+# Of a database: the last statement of a session is a worker's.
+_HAVE_RESERVED = "SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%trade_1(%'"
+# What was settled there in the last second may not have reached the disk, and is run again.
+A_SECOND = 400
 
 
 def killed(trial: Trial) -> None:
     """Kill and start it again, after pauses in which everybody finds nobody there."""
-    server = trial.server(FLAGS[trial.engine])
-    place = trial.place_at(server.url, server)
+    place = trial.place(*FLAGS.get(trial.engine, ()))
+    server = place.server
+    assert isinstance(server, Beanstalkd | PostgreSQL)
     workers, processes = _start(trial, place)
     producers = _produce(trial, place)
     kills = trial.figures["kills"]
@@ -50,13 +56,15 @@ def killed(trial: Trial) -> None:
         moments.append((killed, time.monotonic()))
         _must_come_back(trial, server, "a restart")
     uncertain = _end(trial, place, producers, workers, processes, faults=kills)
-    _must_stay_deleted(trial, place, moments, twice=uncertain)
+    if not isinstance(server, PostgreSQL):
+        _must_stay_deleted(trial, place, moments, twice=uncertain)
 
 
 def frozen(trial: Trial) -> None:
     """Freeze it for longer than anybody waits for an answer, while everything goes on."""
-    server = trial.server()
-    place = trial.place_at(server.url, server)
+    place = trial.place()
+    server = place.server
+    assert isinstance(server, Beanstalkd | PostgreSQL)
     workers, processes = _start(trial, place)
     producers = _produce(trial, place)
     times = trial.figures["times"]
@@ -88,7 +96,7 @@ def _produce(trial: Trial, place: Place) -> list[subprocess.Popen[str]]:
     ]
 
 
-def _must_come_back(trial: Trial, server: Beanstalkd, event: str) -> None:
+def _must_come_back(trial: Trial, server: Beanstalkd | PostgreSQL, event: str) -> None:
     """Wait until every worker process has asked the server for jobs again."""
     started = time.monotonic()
     try:
@@ -102,8 +110,10 @@ def _must_come_back(trial: Trial, server: Beanstalkd, event: str) -> None:
     trial.must(took <= BACK, f"workers were back {took:.1f} s after {event}")
 
 
-def _askers(server: Beanstalkd) -> int:
+def _askers(server: Beanstalkd | PostgreSQL) -> int:
     """Return how many connections have reserved, by the server's own count."""
+    if isinstance(server, PostgreSQL):
+        return int(server.psql(_HAVE_RESERVED))
     with socket.create_connection(("127.0.0.1", server.port), timeout=5) as line:
         line.sendall(b"stats\r\n")
         text = b""
@@ -126,19 +136,23 @@ def _end(
     (trial.folder / "producers.json").write_text(json.dumps(said))
     # A synced delete a job: what is left may take longer than the publishing did.
     place.wait_until_all_done(patience=1_800)
+    # Whose delete a database had not on its disk is there again, and done again.
+    place.wait_until_empty(patience=120)
     now = {pid for worker in workers for pid in worker.children()}
     trial.must(now == processes, "a worker process has ended")
     end_well(trial, place, workers)
     met = sum((Counter(line["errors"]) for line in said), Counter[str]())
     trial.count("publishes that met an error", met.total())
-    trial.must(met.total() >= faults // 2, "producers met the fault")
-    trial.must(set(met) <= DOCUMENTED, f"producers met {dict(met)}")
     slowest = max(float(line["slowest"]) for line in said)
+    waited = slowest >= trial.figures.get("seconds", ANSWER) / 2
+    trial.must(met.total() >= faults // 2 or waited, "producers met the fault")
+    trial.must(set(met) <= DOCUMENTED, f"producers met {dict(met)}")
     trial.must(slowest <= ANSWER + trial.figures.get("seconds", 0), f"a publish took {slowest} s")
     # Twice: what ran while the server was away, what was settled without an answer, and what was
     # published without one.
     uncertain = {job_id for line in said for job_id in line["uncertain"]}
-    trial.audit(place, doubled=2 * faults * SLOTS + len(uncertain))
+    unsynced = faults * A_SECOND if trial.engine == "postgresql" else 0
+    trial.audit(place, doubled=2 * faults * SLOTS + unsynced + len(uncertain))
     attempts = {entry.facts["attempt"] for entry in place.ledger.read("begun")}
     trial.must(attempts == {1}, f"attempts were spent: {attempts}")
     return uncertain
@@ -180,9 +194,11 @@ ROWS = [
     Row(
         name="A2",
         says="kill -9 of the server",
-        passes="0 lost, 0 deleted jobs back, documented errors only, workers back within 5 s",
+        passes="0 lost, documented errors only, workers back within 5 s; on beanstalkd 0 deleted "
+        "jobs back",
         act=killed,
-        engines=tuple(FLAGS),
+        engines=(*FLAGS, "postgresql"),
+        short_on=tuple(FLAGS),
         needs=("beanstalkd", "compiler"),
         short={"jobs": 1_500, "kills": 15},
         full={"jobs": 100_000, "kills": 500},
@@ -192,7 +208,8 @@ ROWS = [
         says="the server freezes",
         passes="0 lost, no call hangs, workers back within 5 s",
         act=frozen,
-        engines=("beanstalkd",),
+        engines=("beanstalkd", "postgresql"),
+        short_on=("beanstalkd",),
         short={"jobs": 600, "times": 1, "seconds": 6},
         full={"jobs": 3_000, "times": 5, "seconds": 10},
     ),

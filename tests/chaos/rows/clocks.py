@@ -11,7 +11,7 @@ import greenstalk
 
 import pulpo
 from tests.chaos.clocks import WallClock
-from tests.chaos.row import BOTH, Row
+from tests.chaos.row import ALL, BOTH, Row
 from tests.chaos.trial import Trial
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.place import Place
@@ -216,7 +216,9 @@ ROWS = [
         passes="nothing runs 2 s early, nothing expires, the skew is told once where it shows",
         act=skew,
         short={"jobs": 4},
-        engines=BOTH,
+        full={"jobs": 40},
+        engines=ALL,
+        short_on=BOTH,
         needs=("faketime",),
     ),
 ]

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import time
 
-from tests.chaos.row import DURABLE, Row
+from tests.chaos.row import ALL, DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess
@@ -102,7 +102,8 @@ ROWS = [
         says="rolling restarts under load",
         passes="exit 0 within the grace + 2 s, 0 lost, no attempt spent; only cut runs begin again",
         act=act,
-        engines=DURABLE,
+        engines=ALL,
+        short_on=DURABLE,
         short={"restarts": 5},
         full={"restarts": 100},
     )

@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 import pulpo
-from tests.chaos.row import Row
+from tests.chaos.row import ALL, BOTH, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import environment, is_alive, until
@@ -83,6 +83,8 @@ ROWS = [
         name="O2",
         says="forks of producers and of handlers",
         passes="0 lost, 0 twice, parent and children publish, no child holds a job",
+        engines=ALL,
+        short_on=BOTH,
         act=act,
         short={"rounds": 13},
         full={"rounds": 100},

@@ -10,7 +10,7 @@ from collections import Counter
 import pulpo
 from tests.chaos import holding
 from tests.chaos.ending import end_well
-from tests.chaos.row import DURABLE, Row
+from tests.chaos.row import ALL, DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, until
@@ -69,7 +69,7 @@ def whole_worker(trial: Trial) -> None:
                 trial.count("workers stopped")
                 _wait_for_leases(trial, place, before + 2 * JOBS)
                 # By turns: what the frozen one has still to say is said, and nobody listens to it.
-                if n % 2 == (trial.engine == "beanstalkd"):
+                if n % 2 == trial.on_beanstalkd:
                     (place.ledger.folder / "gate").touch()
                     if trial.engine == "sqlite":
                         place.wait_until_all_done()  # by the other one
@@ -145,7 +145,7 @@ def _wait_for_leases(trial: Trial, place: Place, begun: int) -> None:
     """Wait for what leases give back: all of it, or whatever the server's timers do."""
     started = time.monotonic()
     before = begun - JOBS
-    if trial.engine == "beanstalkd":
+    if trial.on_beanstalkd:
         while time.monotonic() - started < trial.figures["seconds"]:
             time.sleep(0.2)
             if place.ledger.count("begun") >= begun:
@@ -173,7 +173,8 @@ ROWS = [
         says="a worker process is frozen",
         passes="its jobs run elsewhere within 2 x ttr, its outcomes are dropped, 0 lost",
         act=one_process,
-        engines=DURABLE,
+        engines=ALL,
+        short_on=DURABLE,
         short={"times": 1},
         full={"times": 20},
     ),
@@ -182,7 +183,8 @@ ROWS = [
         says="a whole worker is frozen",
         passes="file: all back within 3 x ttr; beanstalkd: all once it is killed; 0 lost",
         act=whole_worker,
-        engines=DURABLE,
+        engines=ALL,
+        short_on=DURABLE,
         short={"times": 1, "seconds": 7},
         full={"times": 6, "seconds": 15},
     ),
@@ -191,7 +193,8 @@ ROWS = [
         says="a handler holds the interpreter",
         passes="its process is killed, it is isolated and buried, all others are done",
         act=interpreter,
-        engines=DURABLE,
+        engines=ALL,
+        short_on=DURABLE,
         short={"holders": 1, "good jobs": 100},
         full={"holders": 2, "good jobs": 1_000},
     ),

@@ -7,7 +7,7 @@ import signal
 import time
 
 from tests.chaos.ending import end_well
-from tests.chaos.row import BOTH, DURABLE, Row
+from tests.chaos.row import ALL, BOTH, Row
 from tests.chaos.trial import Trial
 from tests.lab.crowd import SLOTS, most_at_once
 from tests.lab.place import Place
@@ -24,7 +24,7 @@ COMES_BACK = 15.0 + 3.0 + 7.0
 
 def act(trial: Trial) -> None:
     """Kill processes and workers in the middle of limited jobs, others beside them."""
-    query = f"?side=sqlite:///{trial.folder}/side.db" if trial.engine == "beanstalkd" else ""
+    query = f"?side=sqlite:///{trial.folder}/side.db" if trial.on_beanstalkd else ""
     place = trial.place(query=query)
     jobs, kills = trial.figures["jobs"], trial.figures["kills"]
     killed: dict[int, float] = {}
@@ -43,7 +43,7 @@ def act(trial: Trial) -> None:
     trial.must(most == SLOTS, f"{most} ran at once, and {SLOTS} slots were there")
     hit = trial.counted["processes killed"] + PROCESSES * trial.counted["workers killed"]
     # On beanstalkd what is put aside is there twice for a moment, as what is retried is.
-    copies = hit * HELD if trial.engine == "beanstalkd" else 0
+    copies = hit * HELD if trial.on_beanstalkd else 0
     trial.audit(place, doubled=hit * SLOTS + copies, cut_copies=copies)
 
 
@@ -103,7 +103,7 @@ ROWS = [
         says="kill -9 of workers with limited jobs",
         passes="never more than 3 at once, 0 lost, 0 buried, slots of the dead back within 25 s",
         act=act,
-        engines=DURABLE,
+        engines=ALL,
         short_on=BOTH,
         short={"jobs": 300, "kills": 6, "workers": 4},
         full={"jobs": 6_000, "kills": 60, "workers": 4},

@@ -8,7 +8,7 @@ import time
 
 import pulpo
 from pulpo.app import Pulpo
-from tests.chaos.row import BOTH, Row
+from tests.chaos.row import BOTH, DURABLE, Row
 from tests.chaos.rows.full_disks import idle, publish
 from tests.chaos.trial import Trial
 from tests.lab.beanstalkd import Beanstalkd
@@ -182,8 +182,10 @@ def descriptors_of_a_worker(trial: Trial) -> None:
         place.wait_until_all_done(patience=60)
         trial.must(worker.stop() == 0, "the worker ends well")
         trial.must(not worker.said("died"), "no process has died")
-    # The server was started anew under the run that held the descriptors.
-    trial.audit(place, doubled=1)
+    # The server was started anew under the run that held the descriptors; and what a database has
+    # not on its disk in that moment is run again.
+    unsynced = trial.figures["jobs"] if trial.engine == "postgresql" else 0
+    trial.audit(place, doubled=1 + unsynced)
 
 
 def descriptors(trial: Trial) -> None:
@@ -200,7 +202,8 @@ ROWS = [
         says="memory has an end",
         passes="refused as full, 0 lost; a worker process over it is replaced, the job is buried",
         act=memory,
-        engines=("server", *BOTH),
+        engines=("server", *DURABLE),
+        short_on=("server", *BOTH),
         needs=("prlimit", "beanstalkd"),
         short={"jobs": 100},
         full={"jobs": 2_000},
@@ -210,7 +213,8 @@ ROWS = [
         says="descriptors have an end",
         passes="a clean error within 5 s, no hang, no spinning, all recovers",
         act=descriptors,
-        engines=("server", *BOTH),
+        engines=("server", *DURABLE),
+        short_on=("server", *BOTH),
         needs=("prlimit", "beanstalkd"),
         short={"jobs": 30, "rounds": 1},
         full={"jobs": 300, "rounds": 10},

@@ -5,9 +5,8 @@ from __future__ import annotations
 import subprocess
 from collections import Counter, defaultdict
 from functools import partial
-from typing import Any
 
-from tests.chaos.ending import leaves_nothing
+from tests.chaos.ending import leaves_nothing, unsettled
 from tests.chaos.row import Row
 from tests.chaos.trial import Trial
 from tests.lab.bad_line import KINDS, BadLine
@@ -91,18 +90,7 @@ def _has_all(worker: WorkerProcess) -> bool:
 
 
 def _wait_for_the_end(place: Place) -> None:
-    until(lambda: not _unsettled(place.waiting()), "all is done or buried", patience=300, pause=0.5)
-
-
-def _unsettled(jobs: list[dict[str, Any]]) -> list[str]:
-    """Return what is not buried; but a copy whose burial was cut waits, and has been seen to."""
-    buried = {job["id"] for job in jobs if job["state"] == "buried"}
-    return [
-        job["id"]
-        for job in jobs
-        if job["state"] in ("ready", "reserved")
-        or (job["state"] == "delayed" and job["id"] not in buried)
-    ]
+    until(lambda: not unsettled(place.waiting()), "all is done or buried", patience=300, pause=0.5)
 
 
 def _buried(trial: Trial, place: Place) -> None:

@@ -7,7 +7,7 @@ import subprocess
 import sys
 
 from tests.chaos.ending import integrity, leaves_nothing
-from tests.chaos.row import BOTH, DURABLE, Row
+from tests.chaos.row import ALL, BOTH, Row
 from tests.chaos.trial import Trial
 from tests.lab.cut import cutting
 from tests.lab.place import Place
@@ -15,7 +15,7 @@ from tests.lab.processes import environment
 
 # About five publishes: a request of beanstalkd's is 200 bytes or more, a commit of SQLite's writes
 # whole pages.
-MOST_BYTES = {"beanstalkd": 1_500, "sqlite": 60_000, "postgresql": 3_000}
+MOST_BYTES = {"beanstalkd": 1_500, "beanstalkds": 1_500, "sqlite": 60_000, "postgresql": 3_000}
 # So often the queue is looked at in between.
 PARTS = 2
 
@@ -80,7 +80,7 @@ ROWS = [
         says="kill -9 of producers inside a publish",
         passes="0 lost, no half job, at most one in doubt for each kill",
         act=act,
-        engines=DURABLE,
+        engines=ALL,
         short_on=BOTH,
         needs=("compiler",),
         short={"kills": 100},

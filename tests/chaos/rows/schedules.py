@@ -12,7 +12,7 @@ from pulpo.side import side_of
 from pulpo.telling.schedules import ScheduleFact, read_schedules
 from tests.chaos.clocks import WallClock
 from tests.chaos.oracle import ticks_of
-from tests.chaos.row import Row
+from tests.chaos.row import BOTH, DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, until
@@ -46,7 +46,7 @@ def act(trial: Trial) -> None:
 
 
 def _place(trial: Trial) -> Place:
-    if trial.engine == "beanstalkd":
+    if trial.on_beanstalkd:
         return trial.place(query=f"?side=sqlite:///{trial.folder}/side.db")
     return trial.place()
 
@@ -150,6 +150,8 @@ ROWS = (
         name="S1",
         says="ten processes keep periodic jobs over a year, summer time and all, and are killed",
         passes="each tick of each schedule is published once, none is missed",
+        engines=DURABLE,
+        short_on=BOTH,
         act=act,
         short={"steps": 60, "kills": 20},
         full={"steps": 600, "kills": 200},

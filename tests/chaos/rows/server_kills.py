@@ -8,29 +8,24 @@ from tests.chaos.ending import end_well
 from tests.chaos.row import Row
 from tests.chaos.trial import Trial
 from tests.lab.beanstalkd import Beanstalkd
-from tests.lab.late_unlink import late_unlink
+from tests.lab.beanstalkds import Beanstalkds
 
-SERVERS, THREADS = 3, 4
+THREADS = 4
 SECONDS = 0.01
 
 
 def act(trial: Trial) -> None:
     """Kill servers in turn while producers publish and workers run, then let them end it."""
-    servers = [
-        trial.stack.enter_context(
-            Beanstalkd("-f0", binlog=trial.folder / f"log-{number}", environ=late_unlink())
-        )
-        for number in range(SERVERS)
-    ]
-    url = "beanstalkd://" + ",".join(server.host for server in servers)
-    place = trial.place_at(url, servers[0])
+    place = trial.place()
+    servers = place.server
+    assert isinstance(servers, Beanstalkds)
     jobs, kills = trial.figures["jobs"], trial.figures["kills"]
     producers = place.produce(2, jobs // 2, f"--seconds={SECONDS}", "--pause=0.002")
     options = ("--processes", "2", "--threads", str(THREADS))
     workers = [trial.stack.enter_context(place.worker(*options)) for _ in range(2)]
     for kill in range(kills):
         place.wait_for("done", kill * (jobs - 100) // kills, patience=120)
-        _kill_and_restart(trial, trial.chosen.choice(servers))
+        _kill_and_restart(trial, trial.chosen.choice(servers.servers))
     told = place.published(producers, patience=300)
     uncertain = sum(len(each["uncertain"]) for each in told)
     trial.count("publishes without an answer", uncertain)
@@ -57,6 +52,6 @@ ROWS = [
         act=act,
         short={"jobs": 1_500, "kills": 5},
         full={"jobs": 60_000, "kills": 200},
-        engines=("beanstalkd",),
+        engines=("beanstalkds",),
     )
 ]

@@ -34,7 +34,7 @@ PATIENCE = 7_200.0
 
 def act(trial: Trial) -> None:
     """Publish as the row says, and kill meanwhile."""
-    query = f"?side=sqlite:///{trial.folder}/side.db" if trial.engine == "beanstalkd" else ""
+    query = f"?side=sqlite:///{trial.folder}/side.db" if trial.on_beanstalkd else ""
     story = _Story(trial, trial.place(query=query))
     story.go_on()
     _judge(trial, story.end())

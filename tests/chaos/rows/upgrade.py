@@ -18,7 +18,7 @@ from typing import Any
 
 from pulpo.adapters.sqlite.schema import STEPS
 from pulpo.message import Message
-from tests.chaos.row import Row
+from tests.chaos.row import ALL, BOTH, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import ROOT, environment, until
@@ -227,6 +227,8 @@ ROWS = [
         says="two versions on one queue",
         passes="run, or put aside unspent until the version comes that can; never lost",
         act=act,
+        engines=ALL,
+        short_on=BOTH,
         short={"jobs": 10, "buried": 0},
         full={"jobs": 1_000, "buried": 1},
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from tests.chaos.ending import end_well
-from tests.chaos.row import DURABLE, Row
+from tests.chaos.row import ALL, DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, is_alive, until
@@ -98,7 +98,8 @@ ROWS = [
         says="kill -9 of workers",
         passes="0 lost, 0 buried, 0 orphans, back within 1 s, second runs at most kills x slots",
         act=act,
-        engines=DURABLE,
+        engines=ALL,
+        short_on=DURABLE,
         short={"jobs": 2_500, "kills": 25, "workers": 2},
         full={"jobs": 100_000, "kills": 1_000, "workers": 4},
     )
