@@ -46,7 +46,7 @@ ROWS = [
         passes="each answer, order, count and crash as in the model; nothing lost in the end",
         act=act,
         engines=("memory", "sqlite", "beanstalkd", "postgresql"),
-        short={"examples": 100, "steps": 50},
+        short={"examples": 60, "steps": 50},
         full={"seconds": 200, "steps": 100},
     )
 ]
