@@ -40,6 +40,8 @@ __all__ = [
 
 _DEBIAN = Path("/usr/lib/postgresql")
 _PATIENCE = 30.0
+# What a killed server has to do anew may take long on a busy machine.
+_RECOVERY = 120.0
 # PostgreSQL refuses to be root.
 _UNPRIVILEGED = ("postgres", "nobody")
 
@@ -150,7 +152,7 @@ class PostgreSQL:
                 start_new_session=True,
                 **as_user(),
             )
-        deadline = time.monotonic() + _PATIENCE
+        deadline = time.monotonic() + _RECOVERY
         while not self._answers():
             if self._process.poll() is not None or time.monotonic() > deadline:
                 self._fail()
