@@ -31,7 +31,7 @@ def no_sleep(monkeypatch: pytest.MonkeyPatch) -> None:
     real = time.sleep
 
     def sleep(seconds: float) -> None:
-        assert seconds < 0.001, f"slept for {seconds} s"
+        assert seconds < 0.004, f"slept for {seconds} s"
         real(seconds)
 
     monkeypatch.setattr(time, "sleep", sleep)
