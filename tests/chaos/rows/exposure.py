@@ -42,8 +42,9 @@ def act(trial: Trial) -> None:
     place.published(gated)
     with place.worker("--processes", "1", "--threads", "2") as worker:
         # Twice under it: then it runs in a sandbox, which is one more kind of process.
-        for death in (1, 2):
-            _kill_under_the_gated_job(place, worker, death)
+        killed: set[int] = set()
+        for _ in range(2):
+            killed.add(_kill_under_the_gated_job(place, worker, killed))
         until(lambda: len(_family(worker)) == 3, "supervisor, process and sandbox")
         place.wait_for("done", 5)
         # The worker's guardian is nobody's child; all of them share the environment.
@@ -88,22 +89,21 @@ def _prove_that_it_would_be_seen() -> None:
         assert [each.split()[0] for each in listening(os.getpid())] == ["tcp", "udp"]
 
 
-def _kill_under_the_gated_job(place: Place, worker: WorkerProcess, death: int) -> None:
+def _kill_under_the_gated_job(place: Place, worker: WorkerProcess, killed: set[int]) -> int:
+    """Kill the process that runs it, once it is another one than before; return which it was."""
+    holders: list[int] = []
+
     def is_begun() -> bool:
         begun, done = place.ledger.read("begun"), place.ledger.read("done")
         gated = {entry.id for entry in begun} - {entry.id for entry in done}
-        here = worker.children()
-        return any(entry.id in gated and entry.pid in here for entry in begun)
+        # Whom we have killed may still be seen for a moment.
+        here = set(worker.children()) - killed
+        holders[:] = [entry.pid for entry in begun if entry.id in gated and entry.pid in here]
+        return bool(holders)
 
-    until(is_begun, f"the gated job begins for time {death}", pause=0.05)
-
-    def kill() -> bool:
-        there = worker.children()  # none for a moment, where one has died just now
-        if there:
-            os.kill(there[0], signal.SIGKILL)
-        return bool(there)
-
-    until(kill, "a process to be killed")
+    until(is_begun, f"the gated job begins, after {len(killed)} kills", pause=0.05)
+    os.kill(holders[0], signal.SIGKILL)
+    return holders[0]
 
 
 def _family(worker: WorkerProcess) -> list[int]:
