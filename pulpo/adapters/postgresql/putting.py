@@ -76,7 +76,7 @@ class Putter:
         if are_ready and len(jobs) == 1:
             self._link.tell(self._statements.put_ready, texts(jobs[0]))
         elif are_ready and len(jobs) >= _MANY and self._copy(jobs):
-            self._link.query(self._statements.ring, ([job.queue for job in jobs], 0))
+            self._link.query(self._statements.copied, ([job.queue for job in jobs],))
         else:
             told = self._timepiece.told()
             self._link.query(self._statements.put, (told, *columns(jobs)))

@@ -43,6 +43,15 @@ FROM (VALUES (
 )) AS new (id, type, queue, priority, ttr, expires, body)
 ON CONFLICT (id) DO NOTHING
 """
+# After a COPY, which is committed as the server does by default. Where that does not wait for the
+# disk, this commit does: it writes into the log, and takes all before it to the disk.
+_COPIED = """
+SELECT @.ring_for_1(%s::text[], 0), CASE
+    WHEN current_setting('synchronous_commit') = 'off'
+    THEN set_config('synchronous_commit', 'on', true)
+        || pg_logical_emit_message(true, 'pulpo', '')
+    END
+"""
 _PUT = f"SELECT @.put_1(%s::float8, {_NEW})"
 _COPY = "COPY @.jobs (id, type, queue, priority, ttr, expires, body) FROM STDIN (FORMAT BINARY)"
 _FOUND = "SELECT id FROM @.jobs WHERE id = ANY (%s::text[])"
@@ -66,6 +75,7 @@ class Statements:
         self.put_ready = of(_PUT_READY)
         self.put = of(_PUT)
         self.copy = of(_COPY)
+        self.copied = of(_COPIED)
         self.found = of(_FOUND)
 
     def listen(self, number: int) -> str:
