@@ -18,9 +18,14 @@ from pulpo.job import NewJob
 from tests.acceptance.command_line import CommandLine
 from tests.dashboard.caller import Caller
 from tests.lab.beanstalkd import Beanstalkd
-from tests.lab.disks import can_mount, grow, small_disk
+from tests.lab.disks import grow, small_disk
+from tests.lab.needs import need
 
-pytestmark = pytest.mark.skipif(not can_mount(), reason="this user may not mount a small disk")
+
+@pytest.fixture(autouse=True)
+def may_mount() -> None:
+    """Skip without the right to mount a small disk, but fail where CI is set."""
+    need("small disk")
 
 
 @dataclass(frozen=True)

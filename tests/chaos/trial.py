@@ -79,7 +79,7 @@ class Trial:
 
         `flags` are beanstalkd's, `query` the options of the URL, as `?sync=normal`.
         """
-        if self.engine in ("beanstalkd", "-b", "-b -f0"):
+        if self.engine == "beanstalkd":
             server = self.server(*flags)
             return self.place_at(server.url + query, server)
         if self.engine == "beanstalkds":

@@ -27,7 +27,7 @@ WORKERS, PROCESSES, THREADS = 2, 2, 8
 SLOTS = WORKERS * PROCESSES * (THREADS + 1)
 OPTIONS = ("--processes", str(PROCESSES), "--threads", str(THREADS))
 DOCUMENTED = {"QueueUnavailableError", "PublishUncertainError"}
-FLAGS = {"-b -f0": ("-f0",), "-b": ("-f50",)}
+FLAGS = {"-b -f0": "-f0", "-b": "-f50"}
 # Workers are back within this; a producer's call has its answer or its error within that.
 BACK, ANSWER = 5.0, 15.0
 # Of a database: the last statement of a session is a worker's.
@@ -38,7 +38,7 @@ A_SECOND = 400
 
 def killed(trial: Trial) -> None:
     """Kill and start it again, after pauses in which everybody finds nobody there."""
-    place = trial.place(*FLAGS.get(trial.engine, ()))
+    place = _place(trial)
     server = place.server
     assert isinstance(server, Beanstalkd | PostgreSQL)
     workers, processes = _start(trial, place)
@@ -58,6 +58,13 @@ def killed(trial: Trial) -> None:
     uncertain = _end(trial, place, producers, workers, processes, faults=kills)
     if not isinstance(server, PostgreSQL):
         _must_stay_deleted(trial, place, moments, twice=uncertain)
+
+
+def _place(trial: Trial) -> Place:
+    if trial.engine not in FLAGS:
+        return trial.place()
+    server = trial.server(FLAGS[trial.engine])
+    return trial.place_at(server.url, server)
 
 
 def frozen(trial: Trial) -> None:

@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-import time
 
-import pulpo
-from pulpo.app import Pulpo
 from tests.chaos.ending import end_well
 from tests.chaos.row import Row
-from tests.chaos.rows.full_disks import accepted, fill, idle
+from tests.chaos.rows.full_disks import accepted, fill, idle, publish, refused_at_last
 from tests.chaos.trial import Trial
 from tests.lab.disks import small_disk
-from tests.lab.place import Place
 from tests.lab.postgresql import PostgreSQL
 from tests.lab.processes import until
 from tests.lab.proxy import Proxy
@@ -24,7 +20,7 @@ DOCUMENTED = {"QueueUnavailableError", "PublishUncertainError"}
 LIVES = (4_000, 40_000)
 # So many jobs a process holds at most: what it runs, and what it has taken ahead.
 HELD = 128
-PAD = "x" * 10_000
+PAD: dict[str, object] = {"pad": "x" * 10_000}
 # Without a log that is kept small there, the disk would be full of it from the beginning.
 SMALL = {"min_wal_size": "32MB", "max_wal_size": "48MB", "wal_recycle": "off"}
 
@@ -71,10 +67,10 @@ def full_disk(trial: Trial) -> None:
     ballast = disk / "ballast"
     with place.worker(*OPTIONS) as worker, contextlib.closing(place.app()) as app:
         for _ in range(trial.figures["jobs"]):
-            _publish(place, app)
+            publish(place, app, "ledger.note", PAD)
         for _ in range(trial.figures["times"]):
             fill(ballast)
-            trial.count(f"refused: {_refused_at_last(place, app)}")
+            refused_at_last(trial, place, app, headers=PAD)
             trial.must(idle(trial, worker), "a worker on a full disk spins")
             ballast.unlink()
             if not database.runs():
@@ -86,24 +82,6 @@ def full_disk(trial: Trial) -> None:
         trial.must(worker.ready().stop() == 0, "the worker ends well")
         trial.must(not worker.said("died"), "no process has died")
     trial.audit(place, doubled=(trial.figures["times"] + 1) * PROCESSES * HELD * 4)
-
-
-def _publish(place: Place, app: Pulpo) -> None:
-    message = pulpo.Message(type="ledger.note", body={}, headers={"pad": PAD})
-    place.ledger.note("attempted", message.id)
-    app.publish(message)
-    place.ledger.note("accepted", message.id)
-
-
-def _refused_at_last(place: Place, app: Pulpo) -> str:
-    """Publish until it is refused; return by which error."""
-    end = time.monotonic() + 60
-    while time.monotonic() < end:
-        try:
-            _publish(place, app)
-        except pulpo.QueueError as error:
-            return type(error).__name__
-    raise AssertionError("no publish was refused")
 
 
 ROWS = [
