@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import select
+import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any, ClassVar, TypeVar
@@ -25,7 +26,7 @@ from pulpo.adapters.postgresql.troubles import AnswerLostError, in_short, refuse
 from pulpo.errors import QueueUnavailableError, UsageError
 from pulpo.system import abandon_in_children, keep_for_ever
 
-__all__ = ["TRIES", "UNDONE", "Link", "Query", "Rows", "check"]
+__all__ = ["TRIES", "Link", "Query", "Rows", "check"]
 
 T = TypeVar("T")
 Rows = list[tuple[Any, ...]]
@@ -34,8 +35,10 @@ Query = Callable[[str, Sequence[object]], Rows]
 # The server has undone all of it for the sake of another session, and says to send it again. Two
 # workers can wait for each other: SKIP LOCKED follows a row to a version that is being deleted.
 # https://www.postgresql.org/docs/current/mvcc-serialization-failure-handling.html
-UNDONE = ("40001", "40P01")
+_UNDONE = ("40001", "40P01")
 TRIES = 3
+# For whom we were undone goes first: who is back at once can take the same locks before it wakes.
+_ASIDE = 0.01
 # With None psycopg would prepare nothing, whatever a statement asks for.
 _ONLY_THOSE_THAT_ASK = 2**31
 _SESSION = "SELECT set_config('default_transaction_isolation', 'read committed', false)"
@@ -154,7 +157,7 @@ class Link:
     ) -> Rows:
         """Run one statement as a transaction of its own; return its rows.
 
-        One that the server has undone for another's sake is sent again at once. Raises
+        One that the server has undone for another's sake is sent again. Raises
         `QueueUnavailableError` where nothing was done, `AnswerLostError` where nobody knows.
         """
         self.connection  # noqa: B018  # opens it, or finds out that it was closed
@@ -164,9 +167,8 @@ class Link:
             result = cursor.pgresult
             return cursor.fetchall() if result is not None and result.nfields else []
         except psycopg.Error as error:
-            if error.sqlstate in UNDONE and tries > 1:
-                return self.query(statement, parameters, tries=tries - 1)
-            raise self.trouble(error) from error
+            self.stand_aside(error, tries)
+        return self.query(statement, parameters, tries=tries - 1)
 
     def tell(
         self, statement: str, parameters: Sequence[str | bytes | None], *, tries: int = TRIES
@@ -179,15 +181,25 @@ class Link:
         try:
             self._teller.tell(statement, parameters)
         except psycopg.Error as error:
-            if error.sqlstate in UNDONE and tries > 1:
-                return self.tell(statement, parameters, tries=tries - 1)
-            raise self.trouble(error) from error
+            self.stand_aside(error, tries)
         except BaseException as error:
             # One from a signal handler: after it nobody knows whose answer comes next.
             self.drop()
             if isinstance(error, UntoldError) and error.__cause__ is not None:
                 raise unreached(error.__cause__, self.address.shown) from error
             raise
+        else:
+            return
+        self.tell(statement, parameters, tries=tries - 1)
+
+    def stand_aside(self, error: psycopg.Error, tries: int) -> None:
+        """Let the session go first for which the server has undone our work, if that is the error.
+
+        Otherwise, or at the last of the tries, raise what the error means.
+        """
+        if error.sqlstate not in _UNDONE or tries <= 1:
+            raise self.trouble(error) from error
+        time.sleep(_ASIDE)
 
     def trouble(self, error: psycopg.Error) -> Exception:
         """Return what an error means; closes the connection where it can't be used any more."""

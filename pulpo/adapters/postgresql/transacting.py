@@ -7,7 +7,7 @@ from typing import TypeVar
 
 import psycopg
 
-from pulpo.adapters.postgresql.link import TRIES, UNDONE, Link, Query, Rows
+from pulpo.adapters.postgresql.link import TRIES, Link, Query, Rows
 
 __all__ = ["query_both", "transact"]
 
@@ -25,9 +25,8 @@ def query_both(link: Link, first: Asked, second: Asked, *, tries: int = TRIES) -
                 cursor.execute(statement, parameters, prepare=link.has_session)
         return cursors[0].fetchall(), cursors[1].fetchall()
     except psycopg.Error as error:
-        if error.sqlstate in UNDONE and tries > 1:
-            return query_both(link, first, second, tries=tries - 1)
-        raise link.trouble(error) from error
+        link.stand_aside(error, tries)
+    return query_both(link, first, second, tries=tries - 1)
 
 
 def transact(link: Link, work: Callable[[Query], T], *, tries: int = TRIES) -> T:
@@ -46,6 +45,5 @@ def transact(link: Link, work: Callable[[Query], T], *, tries: int = TRIES) -> T
         with connection.transaction():
             return work(query)
     except psycopg.Error as error:
-        if error.sqlstate in UNDONE and tries > 1:
-            return transact(link, work, tries=tries - 1)
-        raise link.trouble(error) from error
+        link.stand_aside(error, tries)
+    return transact(link, work, tries=tries - 1)

@@ -1,4 +1,4 @@
-"""What the server undoes, since two sessions wait for each other, is sent again at once."""
+"""What the server undoes, since two sessions wait for each other, is sent again."""
 
 from __future__ import annotations
 
@@ -90,7 +90,7 @@ def test_a_transaction_is_tried_anew_from_its_beginning(
     with embraced(postgresql, *numbers):
         assert transact(adapter._link, work) == "done"  # type: ignore[attr-defined]
 
-    assert calls == ["called", "called"]
+    assert len(calls) > 1
 
 
 def test_what_is_undone_every_time_is_told(
