@@ -9,7 +9,17 @@ from dataclasses import dataclass
 
 from pulpo.job import Job, JobState, NewJob
 
-__all__ = ["BURIED", "DELAYED", "READY", "RESERVED", "Answer", "Entry", "Receipt", "Refused"]
+__all__ = [
+    "BURIED",
+    "DELAYED",
+    "READY",
+    "RESERVED",
+    "Answer",
+    "Counts",
+    "Entry",
+    "Receipt",
+    "Refused",
+]
 
 READY, DELAYED, RESERVED, BURIED = (
     JobState.READY,
@@ -65,3 +75,16 @@ class Entry:
     def place(self) -> tuple[int, int]:
         """Whoever is smaller comes first."""
         return self.new.priority, self.rank
+
+
+@dataclass(slots=True)
+class Counts:
+    """How much was tried."""
+
+    examples: int = 0
+    steps: int = 0
+    reserved: int = 0
+    settled: int = 0
+    refused: int = 0
+    lost: int = 0
+    stalled: int = 0

@@ -14,20 +14,27 @@ from __future__ import annotations
 
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Protocol, cast
+
+import greenstalk
 
 from pulpo.adapter import Engine, QueueAdapter, QueueAdmin
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.adapters.beanstalkd.admin import BeanstalkdAdmin
+from pulpo.adapters.beanstalkd.switchboard import Switchboard
 from pulpo.adapters.memory import MemoryEngine
 from pulpo.adapters.memory.adapter import MemoryAdapter
 from pulpo.adapters.postgresql import PostgreSQLEngine
 from pulpo.adapters.postgresql.adapter import PostgreSQLAdapter
+from pulpo.adapters.shards.adapter import ShardedAdapter
+from pulpo.adapters.shards.engine import ShardedEngine
+from pulpo.adapters.shards.numbers import place_of
 from pulpo.adapters.sqlite import SQLiteEngine
 from pulpo.adapters.sqlite.adapter import SQLiteAdapter
 from pulpo.clock import ManualClock
@@ -37,6 +44,7 @@ from tests.lab.needs import find_faketime
 from tests.lab.postgresql import emptied, end_session, shared_postgresql
 from tests.lab.processes import until
 from tests.model.traits import Traits
+from tests.model.wishes import QUEUES
 
 __all__ = ["GROUNDS", "Ground", "Stalled"]
 
@@ -69,6 +77,10 @@ class Ground(Protocol):
 
     def admin(self) -> QueueAdmin:
         """Open a door for an operator."""
+        ...
+
+    def lines(self, admin: QueueAdmin, ids: Sequence[str]) -> dict[str, int]:
+        """Tell in which line each of these jobs lies, where there are several."""
         ...
 
     def moved(self) -> None:
@@ -109,6 +121,9 @@ class _Ground:
 
     def admin(self) -> QueueAdmin:
         return self.engine.admin()
+
+    def lines(self, admin: QueueAdmin, ids: Sequence[str]) -> dict[str, int]:
+        return {}
 
     def moved(self) -> None:
         """Nothing else has to know."""
@@ -177,6 +192,7 @@ class _Beanstalkd(_Ground):
     )
     ttrs = (1_000_000.0,)
     cuts = True
+    servers = 1
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -184,27 +200,23 @@ class _Beanstalkd(_Ground):
         self._time = folder / "time"
         self._last_beat = self._waits_since = 0.0
         library = find_faketime()
-        environ = {
-            "LD_PRELOAD": library or "",
-            "FAKETIME_TIMESTAMP_FILE": str(self._time),
-            "FAKETIME_NO_CACHE": "1",
-            "TZ": "UTC",
-        }
         self.seconds = (1.0, 2.0, 10.0, 60.0) if library else ()
         self._write_time()
-        server = Beanstalkd("-z", str(MAX_BODY), environ=environ if library else {})
-        self._stack.enter_context(server)
-        self.engine = BeanstalkdEngine(QueueURL.parse(server.url), clock=self.clock)
-        self._poker = self.engine.admin()
-        self._stack.callback(self._poker.close)
+        urls = [self._start(library) for _ in range(self.servers)]
+        engines = [BeanstalkdEngine(QueueURL.parse(url), clock=self.clock) for url in urls]
+        self._pokers = [engine.admin() for engine in engines]
+        for poker in self._pokers:
+            self._stack.callback(poker.close)
+        self.engine = self._engine(urls)
 
     def open(self) -> QueueAdapter:
         return self.engine.adapter(beat=self._beat)
 
     def moved(self) -> None:
         self._write_time()
-        # The server looks at its clock between two commands: this is the first of them.
-        self._poker.stats(NOWHERE)
+        # A server looks at its clock between two commands: this is the first of them.
+        for poker in self._pokers:
+            poker.stats(NOWHERE)
 
     def resumed(self) -> None:
         # To resume is to pause for a nanosecond: on a clock that stands still it never ends.
@@ -214,7 +226,7 @@ class _Beanstalkd(_Ground):
 
     def crash(self, adapter: QueueAdapter) -> None:
         # What the kernel does with the sockets of a dead process.
-        links = list(cast(BeanstalkdAdapter, adapter)._board.links)
+        links = [link for board in self._boards(adapter) for link in board.links]
         left = self._connections() - len(links)
         for link in links:
             link.sock.shutdown(socket.SHUT_RDWR)
@@ -222,12 +234,28 @@ class _Beanstalkd(_Ground):
 
     def cut(self, adapter: QueueAdapter) -> None:
         self.crash(adapter)
-        board = cast(BeanstalkdAdapter, adapter)._board
-        for link in list(board.links):
-            board.drop(link)  # as when the next command finds it so
+        for board in self._boards(adapter):
+            for link in list(board.links):
+                board.drop(link)  # as when the next command finds it so
 
     def close(self) -> None:
         self._stack.close()
+
+    def _engine(self, urls: Sequence[str]) -> Engine:
+        return BeanstalkdEngine(QueueURL.parse(urls[0]), clock=self.clock)
+
+    def _boards(self, adapter: QueueAdapter) -> list[Switchboard]:
+        return [cast(BeanstalkdAdapter, adapter)._board]
+
+    def _start(self, library: str | None) -> str:
+        environ = {
+            "LD_PRELOAD": library or "",
+            "FAKETIME_TIMESTAMP_FILE": str(self._time),
+            "FAKETIME_NO_CACHE": "1",
+            "TZ": "UTC",
+        }
+        server = Beanstalkd("-z", str(MAX_BODY), environ=environ if library else {})
+        return self._stack.enter_context(server).url
 
     def _beat(self) -> None:
         """Take note that an answer is waited for; each wait in the kernel is a second at most."""
@@ -239,12 +267,43 @@ class _Beanstalkd(_Ground):
             raise Stalled
 
     def _connections(self) -> int:
-        with cast(BeanstalkdAdmin, self._poker)._control.talking() as client:
-            return int(str(client.stats()["current-connections"]))
+        found = 0
+        for poker in self._pokers:
+            with cast(BeanstalkdAdmin, poker)._control.talking() as client:
+                found += int(str(client.stats()["current-connections"]))
+        return found
 
     def _write_time(self) -> None:
         now = datetime.fromtimestamp(self.clock.wall(), UTC)
         self._time.write_text(now.strftime("%Y-%m-%d %H:%M:%S"))
+
+
+class _Beanstalkds(_Beanstalkd):
+    traits = replace(_Beanstalkd.traits, drops_pauses=False, lines=True)
+    servers = 2
+
+    def open(self) -> QueueAdapter:
+        adapter = cast(ShardedAdapter, super().open())
+        adapter._turn = 0  # in place of one by chance: the same program does the same again
+        return adapter
+
+    def lines(self, admin: QueueAdmin, ids: Sequence[str]) -> dict[str, int]:
+        return {job.id: place_of(job.number) for job in admin.peek(ids) if job is not None}
+
+    def _start(self, library: str | None) -> str:
+        url = super()._start(library)
+        # As by workers, queues are served on each server, so that each knows them and their pauses.
+        address = ("127.0.0.1", QueueURL.parse(url).port)
+        client = greenstalk.Client(address, watch=[*QUEUES])
+        self._stack.callback(client.close)
+        return url
+
+    def _engine(self, urls: Sequence[str]) -> Engine:
+        names = ",".join(url.removeprefix("beanstalkd://") for url in urls)
+        return ShardedEngine(QueueURL.parse(f"beanstalkd://{names}"), clock=self.clock)
+
+    def _boards(self, adapter: QueueAdapter) -> list[Switchboard]:
+        return [server.door._board for server in cast(ShardedAdapter, adapter)._members]
 
 
 class _PostgreSQL(_Ground):
@@ -271,5 +330,6 @@ GROUNDS: dict[str, Callable[[Path], Any]] = {
     "memory": _Memory,
     "sqlite": _SQLite,
     "beanstalkd": _Beanstalkd,
+    "beanstalkds": _Beanstalkds,
     "postgresql": _PostgreSQL,
 }

@@ -13,8 +13,9 @@ import hypothesis
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
+from tests.model.entries import Counts
 from tests.model.grounds import Ground
-from tests.model.machine import Counts, Machine
+from tests.model.machine import Machine
 
 __all__ = ["run"]
 

@@ -28,8 +28,11 @@ class Traits:
       if somebody came by meanwhile and saw that it is late.
     - `goes_plain`: a job whose rewritten copy is too big goes back as it is, at its old place and
       with its old count of crashes, by a plain release or bury. Else its copy has the old body.
+    - `lines`: jobs lie on several servers, each a line of its own. Between two lines only the
+      priority counts, and what became ready at this very moment may be passed over.
     - `retakes`: an owner whose connection was cut takes back what still runs there before it does
-      anything else, unless somebody else holds it; that its server has given it twice counts.
+      anything else, unless somebody else holds it; that its server has given it twice counts. Of
+      several servers each gives back its own when it is next asked.
     """
 
     max_body: int
@@ -43,4 +46,5 @@ class Traits:
     dead_may_wait: bool = False
     renews_what_was_seen: bool = False
     goes_plain: bool = False
+    lines: bool = False
     retakes: bool = False

@@ -8,7 +8,7 @@ chosen, the choice is one of its `Traits`. Time is the clock's; it is looked at 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from pulpo.clock import Clock
@@ -23,6 +23,7 @@ from tests.model.entries import (
     Receipt,
     Refused,
 )
+from tests.model.lines import apart, compare_urgency
 from tests.model.traits import Traits
 
 __all__ = ["World"]
@@ -42,13 +43,19 @@ class World:
     orphans: dict[str, dict[str, tuple[int, int]]] = field(default_factory=dict)
     #: Late jobs of which only their engine knows whether it has renewed them.
     doubtful: list[Entry] = field(default_factory=list)
+    #: The births of those jobs that were ready before the clock last moved, and are since.
+    waiting: set[int] = field(default_factory=set)
     _count: int = 0
+    _seen: float = -math.inf
 
     # Time
 
     def tick(self) -> None:
         """Do what time has brought."""
         monotonic, wall = self.clock.monotonic(), self.clock.wall()
+        if monotonic != self._seen:
+            self._seen = monotonic
+            self.waiting = {e.birth for e in self.jobs.values() if e.state is READY}
         for entry in self.jobs.values():
             if entry.state is DELAYED and entry.due <= monotonic and entry.moment <= wall:
                 entry.state = READY
@@ -105,32 +112,35 @@ class World:
         return answers
 
     def hand_out(
-        self, door: str, queues: Sequence[str], limit: int, jobs: Sequence[Job], *, settled: bool
+        self,
+        door: str,
+        queues: Sequence[str],
+        limit: int,
+        jobs: Sequence[Job],
+        *,
+        settled: bool,
+        line_of: Mapping[str, int],
     ) -> list[Receipt]:
-        """Compare the jobs that an exchange has brought with those that it had to bring."""
+        """Compare the jobs that an exchange has brought with those that it had to bring.
+
+        `line_of` says where a job lies, if there are several lines.
+        """
         self.tick()
-        line = sorted(
+        assert len(jobs) <= limit, f"{len(jobs)} jobs for a limit of {limit}"
+        ready = sorted(
             (e for e in self.jobs.values() if e.state is READY and self._is_served(e, queues)),
             key=lambda entry: entry.place,
         )
-        assert len(jobs) <= limit, f"{len(jobs)} jobs for a limit of {limit}"
+        if self.traits.lines:
+            compare_urgency(ready, [job.body for job in jobs], self.waiting)
         may_wait = self.traits.dead_may_wait and (settled or len(jobs) == limit)
+        may_end = not self.traits.batches and len(jobs) > 0
         receipts: list[Receipt] = []
-        for entry in line if limit else ():
-            if len(receipts) == limit:
-                break
-            if entry.late and entry.owner == door:
-                if self.traits.renews_what_was_seen:
-                    self.doubtful.append(entry)
-                else:
-                    self.renew(entry)
-            elif len(receipts) < len(jobs) and jobs[len(receipts)].body == entry.new.body:
-                receipts.append(self._reserve(door, entry, jobs[len(receipts)]))
-            elif not (entry.left_behind and may_wait):
-                enough = len(receipts) == len(jobs) > 0 and not self.traits.batches
-                assert enough, f"{entry.new.id} was ready, and was not handed out in its turn"
-                break
-        assert len(receipts) == len(jobs), f"nobody waited for {jobs[len(receipts) :]}"
+        for line in apart(ready, line_of) if limit else ():
+            bodies = {entry.new.body for entry in line}
+            own = [job for job in jobs if not self.traits.lines or job.body in bodies]
+            receipts += self._take_in_turn(door, line, own, limit, may_wait, may_end)
+        assert len(receipts) == len(jobs), f"nobody waited for all of {jobs}"
         return receipts
 
     def touch(self, receipts: Sequence[Receipt]) -> list[bool]:
@@ -170,13 +180,24 @@ class World:
             entry.late = True
             self._take_back(entry)
 
-    def retake(self, door: str) -> None:
-        """A door that was cut off is back, before anything else."""
-        for name, (birth, run) in self.orphans.pop(door, {}).items():
+    def retake(self, door: str, those: Collection[str]) -> None:
+        """A door that was cut off is back, before anything else, where its server was asked."""
+        orphans = self.orphans.pop(door, {})
+        left = {name: held for name, held in orphans.items() if name not in those}
+        if left:
+            self.orphans[door] = left
+        for name, (birth, run) in orphans.items():
+            if name in left:
+                continue
             entry = self.jobs.get(name)
             if entry is not None and entry.birth == birth and entry.state is not RESERVED:
                 entry.unsure |= entry.state is BURIED  # its server counts that as it likes
                 entry.state, entry.owner, entry.run, entry.late = RESERVED, door, run, False
+
+    @property
+    def reserved(self) -> set[str]:
+        """The jobs that somebody holds."""
+        return {name for name, entry in self.jobs.items() if entry.state is RESERVED}
 
     def held(self, receipt: Receipt) -> Entry | None:
         """Return the job that a receipt still stands for, None where it is lost."""
@@ -302,12 +323,39 @@ class World:
             entry.state, entry.unsure = BURIED, True
         return None
 
+    def _take_in_turn(
+        self,
+        door: str,
+        line: Sequence[Entry],
+        jobs: Sequence[Job],
+        limit: int,
+        may_wait: bool,
+        may_end: bool,
+    ) -> list[Receipt]:
+        receipts: list[Receipt] = []
+        for entry in line:
+            if len(receipts) == limit:
+                break
+            if entry.late and entry.owner == door:
+                if self.traits.renews_what_was_seen:
+                    self.doubtful.append(entry)
+                else:
+                    self.renew(entry)
+            elif len(receipts) < len(jobs) and jobs[len(receipts)].body == entry.new.body:
+                receipts.append(self._reserve(door, entry, jobs[len(receipts)]))
+            elif not (entry.left_behind and may_wait):
+                enough = len(receipts) == len(jobs) and may_end
+                assert enough, f"{entry.new.id} was ready, and was not handed out in its turn"
+                break
+        return receipts
+
     def _reserve(self, door: str, entry: Entry, job: Job) -> Receipt:
         new = entry.new
         assert job.queue in (None, new.queue), f"{job} is of {new.queue}"
         assert job.priority in (None, new.priority), f"{job} has priority {new.priority}"
         assert job.ttr in (None, new.ttr), f"{job} has ttr {new.ttr}"
         assert entry.unsure or job.crashes in (None, entry.crashes), f"{job}: {entry.crashes}"
+        self.waiting.discard(entry.birth)
         entry.state, entry.owner, entry.run = RESERVED, door, self._next()
         entry.late = entry.left_behind = False
         entry.lease = self.clock.monotonic() + new.ttr

@@ -51,7 +51,9 @@ class Reserving:
         self._members = members
         self._waker = waker
         self._clock = clock
+        self._queues: Sequence[str] = ()
         self._fronts: dict[int, int] = {}
+        self._looked: dict[int, float] = {}
         self._turn = 0
 
     def exchange(
@@ -63,6 +65,11 @@ class Reserving:
         timeout: float,
     ) -> tuple[Sequence[bool | QueueError], Sequence[Job]]:
         """Settle, then reserve; see `pulpo.adapter.QueueAdapter`."""
+        if limit and queues != self._queues:
+            # Neither where these begin is known, nor whether there is something more urgent.
+            self._queues = queues
+            self._fronts.clear()
+            self._looked.clear()
         try:
             servers = self._members.reached() if limit else []
         except QueueUnavailableError:
@@ -89,13 +96,13 @@ class Reserving:
         less_urgent = probes(places, self._fronts)
         for server in servers:
             place = server.place
-            is_known = now - server.looked < _LOOKS
+            is_known = now - self._looked.get(place, -math.inf) < _LOOKS
             if place in less_urgent and is_known:
                 asked[place] = 0
             elif not asked[place] and not is_known:
                 asked[place] = 1
             if asked[place]:
-                server.looked = now
+                self._looked[place] = now
         return asked
 
     def _may_be_better(self, spared: Collection[int], found: Sequence[Found]) -> bool:
@@ -196,6 +203,8 @@ class Reserving:
         ranked.sort(key=lambda each: each[0])
         here = sum(last is None or priority <= last for priority, _, _ in ranked)
         here = min(here, limit)
+        for priority, server, _ in reversed(ranked[here:]):
+            self._fronts[server.place] = priority  # what goes back is the next that it has
         self._give_back(ranked[here:])
         return [outward(job, server.place) for _, server, job in ranked[:here]]
 

@@ -74,8 +74,6 @@ class Server:
         self._again = 0.0
         self._closed_until = 0.0
         self.why: QueueUnavailableError | None = None
-        #: When it was last asked for jobs, by the monotonic clock.
-        self.looked = float("-inf")
 
     @property
     def door(self) -> Door:

@@ -7,8 +7,8 @@ from functools import partial
 
 from tests.chaos.row import Row
 from tests.chaos.trial import Trial
+from tests.model.entries import Counts
 from tests.model.grounds import GROUNDS
-from tests.model.machine import Counts
 from tests.model.programs import run
 
 BATCH = 100
@@ -45,7 +45,7 @@ ROWS = [
         says="any order of calls, crashes and time",
         passes="each answer, order, count and crash as in the model; nothing lost in the end",
         act=act,
-        engines=("memory", "sqlite", "beanstalkd", "postgresql"),
+        engines=("memory", "sqlite", "beanstalkd", "beanstalkds", "postgresql"),
         short={"examples": 60, "steps": 50},
         full={"seconds": 200, "steps": 100},
     )
