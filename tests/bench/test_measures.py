@@ -71,7 +71,7 @@ def test_a_measure_that_breaks_is_named_with_what_its_workers_said_and_the_other
 ) -> None:
     chosen = [measure for measure in MEASURES if measure.name in ("drain", "publish")]
     monkeypatch.setattr("bench.pulpo_side.MARKS", "NOBODY_READS_THIS")
-    monkeypatch.setattr("bench.measure._PATIENCE", 1.0)
+    monkeypatch.setattr("bench.measure._PATIENCE", 4.0)  # until its worker has spoken
 
     found = run(chosen, ["sqlite"], n=3, rounds=1)
 

@@ -26,6 +26,8 @@ def end_well(
 ) -> None:
     """Let the last workers do what is left, and stop them."""
     place.wait_until_all_done(patience=patience)
+    # What was done and not settled when its worker died runs once more.
+    place.wait_until_empty(patience=patience)
     codes = [worker.ready().stop(timeout=60) for worker in workers]
     trial.must(not any(codes), f"workers ended with {codes}")
     buried = place.stats()["buried"]

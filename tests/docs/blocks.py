@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 import textwrap
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -95,9 +96,22 @@ def still(line: str) -> str:
     return " ".join(line.split())
 
 
+def _apart(printed: Iterable[str], shown: Collection[str]) -> Iterator[str]:
+    """Yield each line on its own, also where one is two.
+
+    `print` writes a line and its end apart: two threads may write both lines and then both ends.
+    """
+    whole = "|".join(re.escape(line) for line in shown if line.strip(". "))
+    for line in printed:
+        if whole and re.fullmatch(f"(?:{whole}){{2,}}", line):
+            yield from re.findall(whole, line)
+        else:
+            yield line
+
+
 def missing(shown: tuple[str, ...], printed: str) -> str | None:
     """Return the first line of a page that was not printed, in order; `...` stands for anything."""
-    lines = iter([still(line) for line in printed.splitlines()])
+    lines = _apart([still(line) for line in printed.splitlines()], {still(line) for line in shown})
     for line in shown:
         wanted = still(line)
         if wanted in ("", "..."):

@@ -122,6 +122,9 @@ def test_shown_lines_match_in_order_and_loosely(tmp_path: Path) -> None:
 
     assert missing(("a 0198f2d0-1111-7111-8111-111111111111 3.5 ms", "b ..."), printed) is None
     assert missing(("b c", "a ..."), printed) == "a ..."
+    assert missing(("a 1", "a 1", "b 2"), "a 1b 2\na 1\n\n") == "b 2"
+    assert missing(("a 1", "a 1", "b 2"), "a 1\na 1b 2\n\n") is None
+    assert missing(("a 1", "a 1"), "a 1\na 12\n") == "a 1"
 
 
 def test_a_console_block_knows_commands_over_two_lines(tmp_path: Path) -> None:

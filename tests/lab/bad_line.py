@@ -161,9 +161,11 @@ class BadLine:
         self._ready.set()
         await self._over.wait()
         self._server.close()
+        await asyncio.sleep(0.01)  # who was let in last has begun, and will end what it has opened
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.01)  # the loop itself closes what is aborted, a turn later
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()

@@ -5,12 +5,19 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from pulpo.adapter import QueueAdmin
+from pulpo.adapters import open_engine
 from pulpo.app import Pulpo
+from pulpo.cli.output import json_line
+from pulpo.codec import Codec
+from pulpo.job import JobState, ListedJob
+from pulpo.view import show as decode
 from tests.acceptance.command_line import CommandLine
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.beanstalkds import Beanstalkds
@@ -23,6 +30,7 @@ __all__ = ["Place", "Server"]
 Server = Beanstalkd | Beanstalkds | PostgreSQL
 
 TASKS = "tests.lab.tasks"
+_CODEC = Codec()
 
 
 @dataclass
@@ -86,24 +94,32 @@ class Place:
 
     def stats(self, queue: str = "default") -> dict[str, Any]:
         """Return the counts of a queue, as `pulpo stats --json` tells them."""
-        said = self.pulpo("stats", queue, "--json")
-        assert said.code == 0, said.err
-        counts: dict[str, Any] = said.lines[0]["queues"][queue]
-        return counts
+        with self._admin() as admin:
+            found = admin.stats(queue)
+        counts = {state.value: getattr(found, state.value) for state in JobState}
+        return {**counts, "paused": found.paused}
 
     def waiting(self) -> list[dict[str, Any]]:
         """Return every job that is in the queue, as `pulpo jobs list --json` tells it."""
-        said = self.pulpo("jobs", "list", "--limit", "100000", "--json")
-        assert said.code == 0, said.err
-        return said.lines
+        with self._admin() as admin:
+            return [_told(job) for job in admin.list(limit=100_000)]
 
     def show(self, job_id: str) -> dict[str, Any]:
         """Return one job, as `pulpo jobs show --json` tells it."""
-        said = self.pulpo("jobs", "show", job_id, "--json")
-        assert said.code == 0, said.err
-        (job,) = said.lines
-        shown: dict[str, Any] = job
-        return shown
+        with self._admin() as admin:
+            (job,) = admin.peek([job_id])
+        assert job is not None, f"no job {job_id}"
+        return _told(job)
+
+    @contextmanager
+    def _admin(self) -> Iterator[QueueAdmin]:
+        # Each look on its own, in this process: commands would keep a core busy, and a server that
+        # is asked is one that may have been killed meanwhile.
+        admin = open_engine(self.url).admin()
+        try:
+            yield admin
+        finally:
+            admin.close()
 
     def wait_for(self, kind: str, count: int, *, patience: float = 30.0) -> None:
         """Wait until so many notes of a kind are in the ledger."""
@@ -140,3 +156,8 @@ class Place:
     def account(self, *, kept: Collection[str] = ()) -> Account:
         """Return the audit of this place's ledger."""
         return audit(self.ledger, kept=kept)
+
+
+def _told(job: ListedJob) -> dict[str, Any]:
+    told: dict[str, Any] = json.loads(json_line(decode(job, _CODEC).as_json()))
+    return told

@@ -45,7 +45,7 @@ def is_alive(pid: int) -> bool:
     """Tell whether a process runs; one that is dead and not yet waited for does not."""
     try:
         return _stat(pid)[0] not in "ZX"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):  # gone between the open and the read
         return False
 
 

@@ -100,7 +100,7 @@ ROWS = [
         engines=ALL,
         short_on=BOTH,
         act=act,
-        short={"seconds": 6, "jobs": 8},
+        short={"seconds": 3, "jobs": 6},
         full={"seconds": 300, "jobs": 20},
     )
 ]

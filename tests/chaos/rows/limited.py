@@ -105,7 +105,7 @@ ROWS = [
         act=act,
         engines=ALL,
         short_on=BOTH,
-        short={"jobs": 300, "kills": 6, "workers": 4},
+        short={"jobs": 150, "kills": 3, "workers": 4},
         full={"jobs": 6_000, "kills": 60, "workers": 4},
     )
 ]

@@ -153,7 +153,7 @@ ROWS = (
         engines=DURABLE,
         short_on=BOTH,
         act=act,
-        short={"steps": 60, "kills": 20},
+        short={"steps": 30, "kills": 10},
         full={"steps": 600, "kills": 200},
     ),
 )
