@@ -6,6 +6,7 @@ The only file that knows POSIX and its dialects. It knows nothing of queues or j
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import mmap
 import os
@@ -25,6 +26,7 @@ __all__ = [
     "FileLock",
     "Lease",
     "PresenceLock",
+    "RangeHold",
     "SharedMoment",
     "abandon_in_children",
     "die_with_parent",
@@ -203,6 +205,63 @@ class PresenceLock:
 
     # A plain close: the presence is the parent's, by the open file that both share.
     abandon = leave
+
+
+class RangeHold:
+    """A lock for reading on some bytes of a file, which no close elsewhere in this process drops.
+
+    POSIX locks belong to the process, and go with any descriptor of the file that it closes; this
+    one belongs to its own open file, and conflicts with them all the same (Linux, fcntl(2), "Open
+    file description locks"). Where there are none it holds nothing. One thread at a time.
+    """
+
+    def __init__(self, path: Path, start: int, length: int) -> None:
+        self._path = path
+        self._range = start, length
+        self._fd = -1
+
+    def take(self) -> None:
+        """Hold it; once is enough. Raises `OSError`."""
+        if not hasattr(fcntl, "F_OFD_SETLKW"):
+            return
+        if self._fd >= 0 and not os.fstat(self._fd).st_nlink:
+            self.abandon()  # it was removed, and somebody's locks on it with it
+        if self._fd < 0:
+            try:
+                self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+            except FileNotFoundError:
+                return
+            abandon_in_children(self)
+        # Waits: whoever has all of it for himself has it for a moment.
+        self._lock(fcntl.F_OFD_SETLKW, fcntl.F_RDLCK)
+
+    def give(self) -> None:
+        """Hold it no more; the file stays open, since to close it drops locks as well."""
+        if self._fd >= 0:
+            self._lock(fcntl.F_OFD_SETLK, fcntl.F_UNLCK)
+
+    def close(self) -> None:
+        """Close the file, unless somebody has a lock there: it may be something of this process."""
+        if self._fd >= 0 and self._lock(fcntl.F_OFD_GETLK, fcntl.F_WRLCK) == fcntl.F_UNLCK:
+            self.abandon()
+
+    def abandon(self) -> None:
+        """In a forked child, which has no locks yet: let go of what its parent holds."""
+        if self._fd >= 0:
+            os.close(self._fd)
+            self._fd = -1
+
+    def _lock(self, command: int, kind: int) -> int:
+        # struct flock; one lock of this kind must not name a process.
+        asked = struct.pack("hhqqi0q", kind, os.SEEK_SET, *self._range, 0)
+        try:
+            answer = fcntl.fcntl(self._fd, command, asked)
+        except OSError as error:
+            if error.errno != errno.EINVAL:  # a file system that knows none
+                raise
+            answer = struct.pack("h", fcntl.F_UNLCK)
+        found: int = struct.unpack_from("h", answer)[0]
+        return found
 
 
 def seconds_asleep() -> float:

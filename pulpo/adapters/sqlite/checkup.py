@@ -76,7 +76,7 @@ def _opened(path: Path) -> Iterator[sqlite3.Connection]:
         with closing(_connected(path)) as connection:
             yield connection
         return
-    company = company_at(side)
+    company = company_at(path)
     try:
         connection = company.open(lambda: _connected(path))
     except OSError as error:

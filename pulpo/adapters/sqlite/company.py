@@ -3,8 +3,10 @@
 SQLite takes the log away with the last connection, and finds out by its own locks whether that is
 the last. Any code in a process that opens the file plainly and closes it again, a backup for
 example, drops those locks (https://sqlite.org/howtocorrupt.html, 2.2): then somebody else's close
-would take the log away under this process, with jobs that were accepted. So pulpo asks a lock that
-such code does not know. Knows connections and one lock, nothing of jobs.
+would take the log away under this process, with jobs that were accepted, and somebody else's open
+would begin its index anew. So pulpo asks a lock that such code does not know before it closes, and
+holds what keeps strangers off, a program with SQLite's own means: the bytes that they try to lock
+for themselves alone. Knows connections and locks, nothing of jobs.
 """
 
 from __future__ import annotations
@@ -15,19 +17,26 @@ import threading
 from collections.abc import Callable
 from pathlib import Path
 
-from pulpo.system import PresenceLock, keep_for_ever
+from pulpo.adapters.sqlite.place import side_folder
+from pulpo.system import PresenceLock, RangeHold, keep_for_ever
 
 __all__ = ["Company", "company_at"]
 
 _LOCK = "open"
+# Who can lock all of the first, behind the page at 1 GiB, is alone with the file; who can lock the
+# other one has opened its index first (os_unix.c of SQLite: SHARED_FIRST, UNIX_SHM_DMS).
+_SHARED = (2**30 + 2, 510)
+_INDEX_IN_USE = (128, 1)
 
 
 class Company:
     """The connections of this process to one file; any thread."""
 
-    def __init__(self, side: Path) -> None:
+    def __init__(self, path: Path) -> None:
         self.pid = os.getpid()
-        self._presence = PresenceLock(side / _LOCK)
+        self._presence = PresenceLock(side_folder(path) / _LOCK)
+        index = path.with_name(path.name + "-shm")
+        self._holds = RangeHold(path, *_SHARED), RangeHold(index, *_INDEX_IN_USE)
         self._mutex = threading.Lock()
         self._open = 0
         self._kept: sqlite3.Connection | None = None
@@ -38,11 +47,16 @@ class Company:
             if not self._open and self._kept is None:
                 self._presence.enter()
             self._open += 1
+        connection = None
         try:
-            return connect()
+            connection = connect()
+            with self._mutex:
+                for hold in self._holds:
+                    hold.take()
         except BaseException:
-            self._leave(None)
+            self._leave(connection)
             raise
+        return connection
 
     def close(self, connection: sqlite3.Connection) -> None:
         """Close a connection; or keep it, the last one here while others have the file open.
@@ -75,11 +89,17 @@ class Company:
                 self._close(None)
 
     def _close(self, connection: sqlite3.Connection | None) -> None:
+        is_last = not self._open and self._kept is None
         try:
+            if is_last:
+                for hold in self._holds:
+                    hold.give()  # SQLite has to see whether it is alone
             if connection is not None:
                 connection.close()
         finally:
-            if not self._open and self._kept is None:
+            if is_last:
+                for hold in self._holds:
+                    hold.close()
                 self._presence.leave()
 
 
@@ -87,9 +107,9 @@ class Company:
 _companies: dict[Path, Company] = {}
 
 
-def company_at(side: Path) -> Company:
-    """Return this process's company at a file; `side` is the folder of its locks."""
-    found = _companies.get(side)
+def company_at(path: Path) -> Company:
+    """Return this process's company at a queue file."""
+    found = _companies.get(path)
     if found is None or found.pid != os.getpid():
-        found = _companies[side] = Company(side)
+        found = _companies[path] = Company(path)
     return found

@@ -213,7 +213,7 @@ class Database:
         abandon_in_children(self)
 
     def _connect(self, lock: FairLock) -> sqlite3.Connection:
-        self._company: Company = company_at(self.side)
+        self._company: Company = company_at(self.path)
         try:
             return self._company.open(lambda: connect(self.path, lock, patience=3 * ONE_TRY))
         except OSError as error:

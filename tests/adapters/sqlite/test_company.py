@@ -8,6 +8,8 @@ import sys
 import threading
 from pathlib import Path
 
+import pytest
+
 from pulpo.adapters.sqlite import SQLiteEngine
 from pulpo.adapters.sqlite.adapter import SQLiteAdapter
 from tests.adapters.sqlite.conftest import Open
@@ -37,9 +39,30 @@ def log(path: Path) -> Path:
     return path.with_name(path.name + "-wal")
 
 
+# A program that knows nothing of pulpo: a backup, or somebody's look into the file.
+STRANGER = """
+import sqlite3, sys
+connection = sqlite3.connect(sys.argv[1])
+print(connection.execute("SELECT count(*) FROM jobs").fetchone()[0])
+connection.close()
+"""
+
+
+def strange_visit(path: Path) -> int:
+    """Let a program that is not pulpo's look into the file; return how many jobs it saw."""
+    command = [sys.executable, "-c", STRANGER, str(path)]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def index(path: Path) -> Path:
+    return path.with_name(path.name + "-shm")
+
+
 def drop_locks(path: Path) -> None:
     """Drop all locks that SQLite has in this process on the file: as any plain close does."""
     shutil.copy(path, path.with_suffix(".copy"))
+    for beside in ("-wal", "-shm"):
+        path.with_name(path.name + beside).read_bytes()
 
 
 def test_a_job_is_not_lost_where_a_program_copies_the_file_that_it_uses(
@@ -53,6 +76,27 @@ def test_a_job_is_not_lost_where_a_program_copies_the_file_that_it_uses(
 
     # Had the visitor taken the log away, this job would be in a file that has no name any more.
     assert visit(path) == 3
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no such locks elsewhere")
+def test_nor_where_a_stranger_looks_into_the_file_meanwhile(
+    adapter: SQLiteAdapter, path: Path
+) -> None:
+    """A backup by SQLite's own means, after a handler has read the file by plain means."""
+    put(adapter, new())
+    drop_locks(path)
+    before = log(path).stat().st_ino, index(path).stat().st_ino
+
+    for seen in range(1, 4):
+        assert strange_visit(path) == seen
+        assert visit(path, jobs=0) == seen
+        drop_locks(path)
+        put(adapter, new())
+
+    assert (log(path).stat().st_ino, index(path).stat().st_ino) == before
+    assert visit(path) == 4
+    adapter.close()
+    assert not log(path).exists()
 
 
 def test_the_log_stays_while_others_use_it_and_goes_with_the_last(
