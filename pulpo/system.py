@@ -220,9 +220,12 @@ class RangeHold:
         self._range = start, length
         self._fd = -1
 
-    def take(self) -> None:
-        """Hold it; once is enough. Raises `OSError`."""
-        if not hasattr(fcntl, "F_OFD_SETLKW"):
+    def take(self, *, patience: float) -> None:
+        """Hold it; once is enough. Raises `OSError`.
+
+        `BlockingIOError`, if somebody has it for himself alone for longer than `patience` seconds.
+        """
+        if not hasattr(fcntl, "F_OFD_SETLK"):
             return
         if self._fd >= 0 and not os.fstat(self._fd).st_nlink:
             self.abandon()  # it was removed, and somebody's locks on it with it
@@ -232,8 +235,16 @@ class RangeHold:
             except FileNotFoundError:
                 return
             abandon_in_children(self)
-        # Waits: whoever has all of it for himself has it for a moment.
-        self._lock(fcntl.F_OFD_SETLKW, fcntl.F_RDLCK)
+        end = time.monotonic() + patience
+        while True:
+            try:
+                self._lock(fcntl.F_OFD_SETLK, fcntl.F_RDLCK)
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise
+            else:
+                return
+            time.sleep(0.005)
 
     def give(self) -> None:
         """Hold it no more; the file stays open, since to close it drops locks as well."""

@@ -27,6 +27,8 @@ _LOCK = "open"
 # other one has opened its index first (os_unix.c of SQLite: SHARED_FIRST, UNIX_SHM_DMS).
 _SHARED = (2**30 + 2, 510)
 _INDEX_IN_USE = (128, 1)
+# Whoever is alone for a moment, to open or to close, is so for less, in seconds.
+_PATIENCE = 1.0
 
 
 class Company:
@@ -42,7 +44,10 @@ class Company:
         self._kept: sqlite3.Connection | None = None
 
     def open(self, connect: Callable[[], sqlite3.Connection]) -> sqlite3.Connection:
-        """Open one more connection, by `connect`; raises `OSError`, and what that raises."""
+        """Open one more connection, by `connect`.
+
+        Raises what that raises, `OSError`, and `sqlite3.Error` for a file that is locked.
+        """
         with self._mutex:
             if not self._open and self._kept is None:
                 self._presence.enter()
@@ -51,12 +56,18 @@ class Company:
         try:
             connection = connect()
             with self._mutex:
-                for hold in self._holds:
-                    hold.take()
+                self._take()
         except BaseException:
             self._leave(connection)
             raise
         return connection
+
+    def _take(self) -> None:
+        try:
+            for hold in self._holds:
+                hold.take(patience=_PATIENCE)
+        except BlockingIOError as error:
+            raise sqlite3.OperationalError("database is locked") from error
 
     def close(self, connection: sqlite3.Connection) -> None:
         """Close a connection; or keep it, the last one here while others have the file open.

@@ -218,6 +218,8 @@ class Database:
             return self._company.open(lambda: connect(self.path, lock, patience=3 * ONE_TRY))
         except OSError as error:
             raise not_opened(error, self.path) from error
+        except sqlite3.Error as error:
+            raise translated(error, self.path) from error
 
     def _start(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
