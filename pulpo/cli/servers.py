@@ -9,10 +9,11 @@ from dataclasses import asdict
 import click
 
 from pulpo.adapters import open_engine
+from pulpo.adapters.beanstalkd.own_tubes import ROSTER
 from pulpo.adapters.shards import ShardedEngine
 from pulpo.adapters.shards.engine import full_name
 from pulpo.adapters.shards.membership import REFRESH
-from pulpo.adapters.shards.roster import ROSTER, Standing
+from pulpo.adapters.shards.roster import Standing
 from pulpo.cli.door import shared_url
 from pulpo.cli.errors import REFUSED, CommandError
 from pulpo.cli.moving import carry_out

@@ -12,6 +12,9 @@ from pulpo import identity
 from pulpo.adapter import Engine
 from pulpo.adapters import open_engine
 from pulpo.adapters.beanstalkd import asking, checkup, probing
+from pulpo.adapters.beanstalkd.own_tubes import DOCTOR
+from pulpo.adapters.shards.engine import ShardedEngine
+from pulpo.adapters.shards.roster import Standing
 from pulpo.checkup import Finding, Level
 from pulpo.clock import SystemClock
 from pulpo.job import Settlement, Verb
@@ -116,7 +119,7 @@ def test_what_a_killed_look_has_left_behind_is_deleted_by_the_next(
     server: Beanstalkd, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with talking(server) as speaker:
-        speaker.say(f"use {probing.PREFIX}dead")
+        speaker.say(f"use {DOCTOR}dead")
         for _ in range(9):
             speaker.say("put 0 0 60 0\r\n")
         speaker.say("use default")
@@ -134,6 +137,20 @@ def test_what_a_killed_look_has_left_behind_is_deleted_by_the_next(
 
 
 @pytest.mark.usefixtures("quick")
+def test_what_several_servers_tell_each_other_waits_for_no_worker(quick: None) -> None:
+    with ExitStack() as ends:
+        servers = [ends.enter_context(Beanstalkd()) for _ in range(2)]
+        names = ",".join(server.url.removeprefix("beanstalkd://") for server in servers)
+        engine = open_engine(f"beanstalkd://{names}")
+        assert isinstance(engine, ShardedEngine)
+        engine.enroll(engine.names[1], Standing.DRAINING)
+        with closing(engine.admin()) as admin:
+            found = list(engine.examine(lambda text: None))
+
+            assert admin.queues() == ["default"]
+    assert [each.level for each in found if each.name == "workers"] == [OK, OK]
+
+
 def test_a_server_without_a_binlog_is_a_fault_that_names_the_flags() -> None:
     with Beanstalkd() as server:
         found = examined(server)
@@ -288,7 +305,7 @@ def test_a_server_that_goes_on_without_its_binlog_is_a_fault(tmp_path: Path) -> 
             assert speaker.say("reserve-with-timeout 1").startswith("RESERVED")
             assert speaker.stats()["current-jobs-buried"] == "1"
             (left,) = set(speaker.tubes()) - {"default"}
-            assert left.startswith(probing.PREFIX)
+            assert left.startswith(DOCTOR)
     assert first["writes"].level is FAULT
     assert "BURIED" in first["writes"].found
     assert levels(later, FAULT) >= {"writes"}

@@ -22,8 +22,8 @@ from pulpo.adapters.beanstalkd.control import Control
 from pulpo.adapters.beanstalkd.finding import Finder, place
 from pulpo.adapters.beanstalkd.kicking import kick_buried
 from pulpo.adapters.beanstalkd.link import Link
-from pulpo.adapters.beanstalkd.probing import PREFIX
-from pulpo.adapters.beanstalkd.walking import PROBE, Walker
+from pulpo.adapters.beanstalkd.own_tubes import is_own
+from pulpo.adapters.beanstalkd.walking import Walker
 from pulpo.clock import Clock
 from pulpo.duration import seconds as as_seconds
 from pulpo.errors import (
@@ -109,7 +109,7 @@ class BeanstalkdAdmin:
             with suppress(UsageError):  # a tube that no pulpo made
                 found.append(check_queue(name))
         # A job of our own that was refused on a full disk keeps its tube there.
-        return sorted(name for name in found if name != PROBE and not name.startswith(PREFIX))
+        return sorted(name for name in found if not is_own(name))
 
     @_understood
     def stats(self, queue: str) -> QueueStats:

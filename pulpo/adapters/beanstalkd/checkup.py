@@ -18,15 +18,15 @@ from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.beanstalkd.asking import Asking, count
 from pulpo.adapters.beanstalkd.host import Host, listens_everywhere, look
 from pulpo.adapters.beanstalkd.link import Kind, Link
+from pulpo.adapters.beanstalkd.own_tubes import is_own
 from pulpo.adapters.beanstalkd.probing import (
     CONNECTIONS,
-    PREFIX,
     NoRoomError,
     probe_timers,
     probe_write,
     sweep,
 )
-from pulpo.adapters.beanstalkd.walking import PROBE, Found, pulpo_id
+from pulpo.adapters.beanstalkd.walking import Found, pulpo_id
 from pulpo.checkup import Finding, fault, judge_disk, judge_queues, note, ok, warning
 from pulpo.clock import Clock
 from pulpo.errors import UsageError
@@ -198,7 +198,7 @@ def _names(tubes: Sequence[str]) -> list[str]:
     """Return the queues of users, sorted."""
     found = []
     for name in tubes:
-        if name != PROBE and not name.startswith(PREFIX):
+        if not is_own(name):
             with suppress(UsageError):  # a tube that no pulpo made
                 found.append(check_queue(name))
     return sorted(found)

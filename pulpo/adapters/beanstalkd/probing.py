@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.asking import Asking, count
 from pulpo.adapters.beanstalkd.link import Kind
+from pulpo.adapters.beanstalkd.own_tubes import DOCTOR
 from pulpo.clock import Clock
 from pulpo.errors import QueueError
 
 __all__ = [
     "CONNECTIONS",
-    "PREFIX",
     "NoRoomError",
     "TimerProbe",
     "WriteProbe",
@@ -28,7 +28,6 @@ __all__ = [
     "sweep",
 ]
 
-PREFIX = "pulpo.doctor."
 CONNECTIONS = 8
 _LEASE = 1
 _SILENCE = 2.5
@@ -104,7 +103,7 @@ def probe_timers(asking: Asking, dial: Callable[[], Asking], clock: Clock) -> Ti
 def sweep(asking: Asking, queues: Iterable[str]) -> None:
     """Delete what probes that were killed have left in their queues."""
     for name in queues:
-        if not name.startswith(PREFIX):
+        if not name.startswith(DOCTOR):
             continue
         asking.ask(commands.use(name))
         for _ in range(2 * CONNECTIONS):
@@ -129,7 +128,7 @@ class _Made:
 
 @contextmanager
 def _queue(asking: Asking) -> Iterator[_Made]:
-    made = _Made(PREFIX + secrets.token_hex(8), [])
+    made = _Made(DOCTOR + secrets.token_hex(8), [])
     asking.ask(commands.use(made.name))
     try:
         yield made

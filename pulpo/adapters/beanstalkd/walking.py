@@ -19,16 +19,15 @@ from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.control import Control
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link, Reply
 from pulpo.adapters.beanstalkd.looking import unclean
+from pulpo.adapters.beanstalkd.own_tubes import PROBE
 from pulpo.clock import Clock
 from pulpo.codec import Codec
 from pulpo.errors import CodecError, QueueError, QueueUnavailableError
 from pulpo.job import JobState, ListedJob, Page, Sighting
 from pulpo.spread import spread
 
-__all__ = ["PROBE", "Found", "Walker", "pulpo_id"]
+__all__ = ["Found", "Walker", "pulpo_id"]
 
-# A queue of our own, for drawing numbers; nobody reserves from it.
-PROBE = "pulpo.probe"
 _WINDOW = 250
 # A sample is taken from so many numbers for each job: older ones are nearly all gone.
 _SPARSEST = 16

@@ -12,6 +12,7 @@ from itertools import islice, zip_longest
 
 from pulpo.adapter import Glimpsing, QueueAdmin
 from pulpo.adapters.beanstalkd.finding import place as rank
+from pulpo.adapters.beanstalkd.own_tubes import ROSTER
 from pulpo.adapters.shards.doors import Doors
 from pulpo.adapters.shards.membership import Membership
 from pulpo.adapters.shards.numbers import (
@@ -20,7 +21,6 @@ from pulpo.adapters.shards.numbers import (
     place_of,
     sighting_inward,
 )
-from pulpo.adapters.shards.roster import ROSTER
 from pulpo.adapters.shards.server import Server
 from pulpo.composed import ServerLook
 from pulpo.errors import QueueError, QueueUnavailableError, UnsupportedError
@@ -40,7 +40,7 @@ class ShardedAdmin:
         found = {
             name for _, names in self._doors.all(lambda admin: admin.queues()) for name in names
         }
-        return sorted(found - {ROSTER})
+        return sorted(found)
 
     def stats(self, queue: str) -> QueueStats:
         """Count a queue's jobs on all servers."""
@@ -238,7 +238,7 @@ def _look_at(doors: Doors, server: Server) -> ServerLook:
     queues: list[QueueStats] = []
     try:
         admin = doors.admin(server)
-        queues = [admin.stats(name) for name in admin.queues() if name != ROSTER]
+        queues = [admin.stats(name) for name in admin.queues()]
     except QueueUnavailableError as error:
         server.failed(error)
     why = None if server.why is None else str(server.why)

@@ -13,8 +13,9 @@ import greenstalk
 from pulpo.adapters.beanstalkd.address import Address
 from pulpo.adapters.beanstalkd.commands import LONGEST
 from pulpo.adapters.beanstalkd.control import Control
+from pulpo.adapters.beanstalkd.own_tubes import ROSTER
 from pulpo.adapters.shards.membership import Membership
-from pulpo.adapters.shards.roster import ROSTER, Roster, Standing
+from pulpo.adapters.shards.roster import Roster, Standing
 from pulpo.errors import QueueError
 
 __all__ = ["enroll"]

@@ -14,10 +14,9 @@ from dataclasses import dataclass, field
 from enum import Enum
 from types import MappingProxyType
 
-__all__ = ["ROSTER", "Roster", "Standing"]
+from pulpo.adapters.beanstalkd.own_tubes import ROSTER
 
-#: The queue, or tube, of the roster; no worker serves it.
-ROSTER = "pulpo.roster"
+__all__ = ["Roster", "Standing"]
 
 
 class Standing(Enum):

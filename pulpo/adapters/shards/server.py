@@ -11,8 +11,9 @@ from collections.abc import Callable, Sequence
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.adapters.beanstalkd.link import Awaited, Kind, Link
+from pulpo.adapters.beanstalkd.own_tubes import ROSTER
 from pulpo.adapters.beanstalkd.switchboard import Flight
-from pulpo.adapters.shards.roster import ROSTER, Roster
+from pulpo.adapters.shards.roster import Roster
 from pulpo.clock import Clock
 from pulpo.errors import QueueUnavailableError
 

@@ -11,9 +11,10 @@ import pytest
 from pulpo.adapter import QueueAdapter
 from pulpo.adapters import open_engine
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
+from pulpo.adapters.beanstalkd.own_tubes import ROSTER
 from pulpo.adapters.shards import ShardedEngine
 from pulpo.adapters.shards.membership import REFRESH
-from pulpo.adapters.shards.roster import ROSTER, Roster, Standing
+from pulpo.adapters.shards.roster import Roster, Standing
 from pulpo.clock import SystemClock
 from pulpo.codec import Codec
 from pulpo.composed import Composed
