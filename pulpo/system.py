@@ -225,8 +225,8 @@ class RangeHold:
 
         `BlockingIOError`, if somebody has it for himself alone for longer than `patience` seconds.
         """
-        if not hasattr(fcntl, "F_OFD_SETLK"):
-            return
+        if not sys.platform.startswith("linux"):
+            return  # others have other structures, or none of it
         if self._fd >= 0 and not os.fstat(self._fd).st_nlink:
             self.abandon()  # it was removed, and somebody's locks on it with it
         if self._fd < 0:
