@@ -227,8 +227,9 @@ class RangeHold:
         """
         if not sys.platform.startswith("linux"):
             return  # others have other structures, or none of it
-        if self._fd >= 0 and not os.fstat(self._fd).st_nlink:
-            self.abandon()  # it was removed, and somebody's locks on it with it
+        if self._fd >= 0 and not self._is_current():
+            self.close()
+            self._fd = -1
         if self._fd < 0:
             try:
                 self._fd = os.open(self._path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
@@ -262,15 +263,22 @@ class RangeHold:
             os.close(self._fd)
             self._fd = -1
 
+    def _is_current(self) -> bool:
+        try:
+            here, there = os.fstat(self._fd), self._path.stat()
+        except FileNotFoundError:
+            return False
+        return os.path.samestat(here, there)
+
     def _lock(self, command: int, kind: int) -> int:
         # struct flock; one lock of this kind must not name a process.
         asked = struct.pack("hhqqi0q", kind, os.SEEK_SET, *self._range, 0)
         try:
             answer = fcntl.fcntl(self._fd, command, asked)
         except OSError as error:
-            if error.errno != errno.EINVAL:  # a file system that knows none
+            if error.errno != errno.EINVAL:  # a file system that knows none, and tells of none
                 raise
-            answer = struct.pack("h", fcntl.F_UNLCK)
+            answer = asked
         found: int = struct.unpack_from("h", answer)[0]
         return found
 

@@ -65,9 +65,9 @@ class Reserving:
         timeout: float,
     ) -> tuple[Sequence[bool | QueueError], Sequence[Job]]:
         """Settle, then reserve; see `pulpo.adapter.QueueAdapter`."""
-        if limit and queues != self._queues:
+        if limit and tuple(queues) != self._queues:
             # Neither where these begin is known, nor whether there is something more urgent.
-            self._queues = queues
+            self._queues = tuple(queues)
             self._fronts.clear()
             self._looked.clear()
         try:
@@ -92,6 +92,8 @@ class Reserving:
             return {}
         self._turn += 1
         places, now = [server.place for server in servers], self._clock.monotonic()
+        # Nobody waits for one that has gone: its jobs may be elsewhere by now.
+        self._fronts = {place: self._fronts[place] for place in places if place in self._fronts}
         asked = shares(limit, places, self._fronts, self._turn)
         less_urgent = probes(places, self._fronts)
         for server in servers:

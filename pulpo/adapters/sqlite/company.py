@@ -55,8 +55,11 @@ class Company:
         connection = None
         try:
             connection = connect()
-            with self._mutex:
-                self._take()
+            # Without a log, who writes has to be alone with the file; the question makes SQLite
+            # read it, which makes an index that is not there.
+            if connection.execute("PRAGMA journal_mode").fetchone() == ("wal",):
+                with self._mutex:
+                    self._take()
         except BaseException:
             self._leave(connection)
             raise
@@ -69,6 +72,11 @@ class Company:
         except BlockingIOError as error:
             raise sqlite3.OperationalError("database is locked") from error
 
+    def _give(self) -> None:
+        # SQLite has to see whether it is alone.
+        for hold in self._holds:
+            hold.give()
+
     def close(self, connection: sqlite3.Connection) -> None:
         """Close a connection; or keep it, the last one here while others have the file open.
 
@@ -80,9 +88,10 @@ class Company:
     def _leave(self, connection: sqlite3.Connection | None) -> None:
         with self._mutex:
             self._open -= 1
-            if self._open or self._kept is not None or self._presence.is_last():
+            others = self._open or self._kept is not None
+            if connection is None or others or self._presence.is_last():
                 self._close(connection)
-            elif connection is not None:
+            else:
                 self._kept = connection
                 keep_for_ever(connection)
 
@@ -91,6 +100,8 @@ class Company:
         with self._mutex:
             self._open -= 1
             try:
+                if not self._open:
+                    self._give()
                 connection.close()
                 if not self._open and self._kept is not None:
                     self._kept.close()
@@ -103,8 +114,7 @@ class Company:
         is_last = not self._open and self._kept is None
         try:
             if is_last:
-                for hold in self._holds:
-                    hold.give()  # SQLite has to see whether it is alone
+                self._give()
             if connection is not None:
                 connection.close()
         finally:

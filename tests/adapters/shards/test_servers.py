@@ -94,6 +94,10 @@ def ids(jobs: Sequence[Job]) -> list[object]:
     return [Codec().decode(each.body).id for each in jobs]
 
 
+def priorities(jobs: Sequence[Job]) -> list[int]:
+    return [Codec().decode(each.body).priority for each in jobs]
+
+
 def drained(adapter: QueueAdapter) -> list[object]:
     found: list[object] = []
     while True:
@@ -143,6 +147,32 @@ def test_a_waiting_exchange_is_served_by_whichever_server_has_a_job_first(
         timer.join()
         assert ids(jobs) == [new.id]
         adapter.exchange([Settlement(Verb.DELETE, jobs[0])], [], limit=0, timeout=0.0)
+
+
+def test_nobody_waits_for_what_a_server_had_that_takes_no_part_any_more(
+    engine: ShardedEngine,
+    adapter: QueueAdapter,
+    servers: list[Beanstalkd],
+    clock: Ahead,
+    opened: Callable[[QueueAdapter], QueueAdapter],
+) -> None:
+    gone, stays = (
+        opened(BeanstalkdEngine(QueueURL.parse(server.url), clock=SystemClock()).adapter())
+        for server in servers[:2]
+    )
+    gone.put([job(priority=100), job(priority=100)])
+    stays.put([job(priority=10), job(priority=10)])
+    _, first = adapter.exchange([], ["q"], limit=1, timeout=0.0)
+    assert priorities(first) == [10]
+    _, left = gone.exchange([], ["q"], limit=9, timeout=0.0)
+    gone.exchange([Settlement(Verb.DELETE, each) for each in left], [], limit=0, timeout=0.0)
+    engine.enroll(engine.names[0], Standing.OUT)
+    stays.put([job(priority=200) for _ in range(2)])
+    clock.seconds += LATER
+
+    got = [adapter.exchange([], ["q"], limit=1, timeout=0.0)[1] for _ in range(4)]
+
+    assert [priorities(jobs) for jobs in got if jobs] == [[10], [200], [200]]
 
 
 def test_a_dead_server_is_left_out_and_asked_again(

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import sqlite3
 import subprocess
 import sys
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -153,3 +156,80 @@ def test_threads_that_come_and_go_lose_nothing(open_adapter: Open, path: Path) -
         thread.join()
 
     assert visit(path) == 41
+
+
+def test_a_file_without_a_log_takes_jobs(engine: SQLiteEngine, path: Path) -> None:
+    """Somebody has set its mode: every commit has to be alone with the file then."""
+    first = engine.adapter()
+    put(first, new())
+    first.close()
+    with closing(sqlite3.connect(path)) as stranger:
+        stranger.execute("PRAGMA journal_mode = DELETE")
+
+    adapter, other = engine.adapter(), engine.adapter()
+    put(adapter, new())
+    put(other, new())
+    adapter.close()
+    other.close()
+
+    assert visit(path, jobs=1) == 4
+
+
+def test_opens_that_fail_leave_nothing_open(
+    adapter: SQLiteAdapter, engine: SQLiteEngine, path: Path
+) -> None:
+    put(adapter, new())
+    program = (
+        "import os, sys\n"
+        "from pulpo.adapters import open_engine\n"
+        "from pulpo.errors import QueueError\n"
+        "from pulpo.job import NewJob\n"
+        "adapter = open_engine(f'sqlite:///{sys.argv[1]}').adapter()\n"
+        "def fails():\n"
+        "    try:\n"
+        "        adapter.put([NewJob(id='j', type='t', queue='default', body=b'x')])\n"
+        "    except QueueError:\n"
+        "        return len(os.listdir('/proc/self/fd'))\n"
+        "print(*{fails() for _ in range(9)})\n"
+    )
+    with closing(sqlite3.connect(path)) as stranger:
+        (version,) = stranger.execute("PRAGMA user_version").fetchone()
+        stranger.execute("PRAGMA user_version = 99")  # another pulpo's, and none that we know
+        command = [sys.executable, "-c", program, str(path)]
+        said = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        stranger.execute(f"PRAGMA user_version = {version}")
+
+    assert len(said.split()) == 1
+    assert said != "None\n"
+
+
+def test_the_log_goes_with_the_last_one_also_where_that_was_a_fork(
+    adapter: SQLiteAdapter, path: Path
+) -> None:
+    put(adapter, new())
+    child = os.fork()
+    if not child:
+        os._exit(0)
+    os.waitpid(child, 0)
+    adapter.close()
+
+    assert not log(path).exists()
+    assert visit(path) == 1
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="no such locks elsewhere")
+def test_a_file_that_was_made_anew_is_the_one_that_is_held(
+    adapter: SQLiteAdapter, open_adapter: Open, path: Path, tmp_path: Path
+) -> None:
+    put(adapter, new())
+    (tmp_path / "away").mkdir()
+    for name in (path.name, log(path).name, index(path).name):
+        (tmp_path / name).rename(tmp_path / "away" / name)
+    second = open_adapter()
+    put(second, new())
+    drop_locks(path)
+
+    assert strange_visit(path) == 1
+    put(second, new())
+
+    assert strange_visit(path) == 2
