@@ -27,6 +27,7 @@ from pulpo.adapter import Engine, QueueAdapter, QueueAdmin
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
 from pulpo.adapters.beanstalkd.switchboard import Switchboard
+from pulpo.adapters.beanstalkd.walking import Found, pulpo_id
 from pulpo.adapters.memory import MemoryEngine
 from pulpo.adapters.memory.adapter import MemoryAdapter
 from pulpo.adapters.postgresql import PostgreSQLEngine
@@ -81,6 +82,10 @@ class Ground(Protocol):
         """Tell in which line each of these jobs lies, where there are several."""
         ...
 
+    def orphans(self, adapter: QueueAdapter) -> set[str]:
+        """Tell which jobs it still has to take back, from servers that it has not asked yet."""
+        ...
+
     def moved(self) -> None:
         """Note that the clock was moved."""
         ...
@@ -122,6 +127,9 @@ class _Ground:
 
     def lines(self, admin: QueueAdmin, ids: Sequence[str]) -> dict[str, int]:
         return {}
+
+    def orphans(self, adapter: QueueAdapter) -> set[str]:
+        return set()
 
     def moved(self) -> None:
         """Nothing else has to know."""
@@ -280,6 +288,10 @@ class _Beanstalkds(_Beanstalkd):
 
     def lines(self, admin: QueueAdmin, ids: Sequence[str]) -> dict[str, int]:
         return {job.id: place_of(job.number) for job in admin.peek(ids) if job is not None}
+
+    def orphans(self, adapter: QueueAdapter) -> set[str]:
+        left = (job for board in self._boards(adapter) for job in board.orphans.values())
+        return {cast(str, pulpo_id(Found(job.number, job.body))) for job in left}
 
     def _start(self, library: str | None) -> str:
         url = super()._start(library)

@@ -25,7 +25,7 @@ from hypothesis.stateful import (
 from pulpo.adapter import QueueAdapter
 from pulpo.codec import Codec
 from pulpo.errors import JobTooBigError, QueueError, UnsupportedError
-from pulpo.job import Job, JobState, NewJob, Settlement, Verb
+from pulpo.job import JobState, NewJob, Settlement, Verb
 from tests.model.comparing import compare_list, compare_pause
 from tests.model.entries import Counts, Entry, Receipt, Refused
 from tests.model.grounds import MAX_BODY, Ground, Stalled
@@ -99,7 +99,7 @@ class Machine(RuleBasedStateMachine):
         name, door = self._holder(who)
         chosen = self._chosen(name, picks)
         answers = list(door.touch([receipt.job for receipt in chosen]))
-        self._retake(name, [receipt.id for receipt in chosen])
+        self._retake(name, door)
         assert answers == self.world.touch(chosen)
 
     @precondition(lambda self: self.receipts)
@@ -282,7 +282,7 @@ class Machine(RuleBasedStateMachine):
             self.counts.stalled += 1
             self.stalled = True
             hypothesis.reject()
-        self._retake(name, [receipt.id for receipt, _ in offers], jobs)
+        self._retake(name, door)
         for answer, expected in zip(answers, self.world.settle(offers), strict=True):
             right = isinstance(answer, QueueError if isinstance(expected, Refused) else bool)
             assert right, f"{answer!r}, not {expected!r}"
@@ -303,17 +303,10 @@ class Machine(RuleBasedStateMachine):
         self.counts.reserved += len(got)
         return got
 
-    def _retake(self, name: str, told: Sequence[str], handed_out: Sequence[Job] = ()) -> None:
+    def _retake(self, name: str, door: QueueAdapter) -> None:
         """Let a door that was cut off have again what it held, from each server that was asked."""
-        those = list(self.world.orphans.get(name, ()))
-        if self.world.traits.lines:
-            new = {job.number for job in handed_out}
-            held = {
-                job.id
-                for job in self.admin.peek(those)
-                if job and job.number not in new and job.state is JobState.RESERVED
-            }
-            those = [*told, *(held - self.world.reserved)]
+        left = self.ground.orphans(door)
+        those = [job for job in self.world.orphans.get(name, ()) if job not in left]
         self.world.retake(name, those)
 
     def _learn(self) -> None:

@@ -194,11 +194,6 @@ class World:
                 entry.unsure |= entry.state is BURIED  # its server counts that as it likes
                 entry.state, entry.owner, entry.run, entry.late = RESERVED, door, run, False
 
-    @property
-    def reserved(self) -> set[str]:
-        """The jobs that somebody holds."""
-        return {name for name, entry in self.jobs.items() if entry.state is RESERVED}
-
     def held(self, receipt: Receipt) -> Entry | None:
         """Return the job that a receipt still stands for, None where it is lost."""
         entry = self.jobs.get(receipt.id)
@@ -336,7 +331,8 @@ class World:
         for entry in line:
             if len(receipts) == limit:
                 break
-            if entry.late and entry.owner == door:
+            # What was cut off and not retaken is on a server that was not asked now.
+            if entry.late and entry.owner == door and not self.traits.retakes:
                 if self.traits.renews_what_was_seen:
                     self.doubtful.append(entry)
                 else:
