@@ -17,6 +17,7 @@ from typing import Generic, Protocol, TypeVar
 __all__ = ["Found", "Stranger", "by_database", "by_socket", "by_sql"]
 
 T = TypeVar("T")
+Made = TypeVar("Made")
 _FLIGHT = 200
 
 
@@ -221,6 +222,7 @@ class _DatabaseStranger:
     def __init__(self, url: str) -> None:
         import psycopg
 
+        self._deadlock = psycopg.errors.DeadlockDetected
         self._base = psycopg.connect(url, autocommit=True)
         self._count = 0
 
@@ -238,7 +240,7 @@ class _DatabaseStranger:
         return busy, there
 
     def look(self, make: Callable[[bytes], T | None]) -> list[Found[T]]:
-        self._base.execute(_HURRY_HERE)
+        self._insist(lambda: self._base.execute(_HURRY_HERE))
         found = []
         for number, body, buried in self._base.execute(_LATER_HERE).fetchall():
             value = make(body)
@@ -247,6 +249,12 @@ class _DatabaseStranger:
         return found
 
     def take(self, found: Sequence[Found[T]]) -> list[Found[T]]:
+        return self._insist(lambda: self._take(found))
+
+    def close(self) -> None:
+        self._base.close()
+
+    def _take(self, found: Sequence[Found[T]]) -> list[Found[T]]:
         with self._base.transaction():
             return [
                 each
@@ -254,8 +262,13 @@ class _DatabaseStranger:
                 if self._base.execute(_DELETE_HERE, (each.number, 4 if each.buried else 1)).rowcount
             ]
 
-    def close(self) -> None:
-        self._base.close()
+    def _insist(self, work: Callable[[], Made]) -> Made:
+        """Do work again that the server has undone, since a worker had the same jobs in hand."""
+        while True:
+            try:
+                return work()
+            except self._deadlock:
+                continue
 
 
 _INSERT_HERE, _HURRY_HERE, _LATER_HERE, _DELETE_HERE = (
