@@ -216,10 +216,8 @@ class Database:
         self._company: Company = company_at(self.path)
         try:
             return self._company.open(lambda: connect(self.path, lock, patience=3 * ONE_TRY))
-        except OSError as error:
+        except (OSError, sqlite3.Error) as error:
             raise not_opened(error, self.path) from error
-        except sqlite3.Error as error:
-            raise translated(error, self.path) from error
 
     def _start(self, connection: sqlite3.Connection) -> None:
         self._connection = connection

@@ -23,8 +23,10 @@ _NOT_A_DATABASE = 26
 _LEAST_FOR_READING = 2 * 32_768
 
 
-def not_opened(error: OSError, path: Path) -> QueueUnavailableError:
+def not_opened(error: OSError | sqlite3.Error, path: Path) -> QueueError:
     """Return what to raise where the system refuses a file, a folder, or one more open file."""
+    if isinstance(error, sqlite3.Error):
+        return translated(error, path)
     return QueueUnavailableError(f"cannot open the queue file ({error.strerror}): {str(path)!r}")
 
 
