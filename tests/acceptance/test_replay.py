@@ -259,6 +259,7 @@ def test_an_interrupt_ends_the_run_and_is_no_outcome(shop: Place, type: str) -> 
     ) as process:
         assert process.stdout is not None
         assert process.stdout.readline() == b"begun\n"
+        time.sleep(0.2)  # it has said so, and is still on its way into its sleep
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=20)
 
