@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from pulpo.message import Message
-from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.ledger import Entry
 from tests.lab.place import Place
 
@@ -105,11 +104,8 @@ def test_jobs_of_equal_priority_run_in_the_order_of_their_publishing(place: Plac
     with place.worker("--processes", "1", "--threads", "1", "--burst") as worker:
         assert worker.wait() == 0
 
-    begun = [entry.id for entry in sorted(place.ledger.read("begun"), key=lambda entry: entry.at)]
-    # To within what is in flight: a beanstalkd gives by two connections, and the last may meet.
-    within = 2 if isinstance(place.server, Beanstalkd) else 0
-    assert sorted(begun) == sorted(ids)
-    assert all(abs(ids.index(job) - turn) <= within for turn, job in enumerate(begun))
+    begun = sorted(place.ledger.read("begun"), key=lambda entry: entry.at)
+    assert [entry.id for entry in begun] == ids
 
 
 def test_a_burst_of_several_processes_ends_when_nothing_is_ready(place: Place) -> None:

@@ -24,7 +24,7 @@ _LEAST_FOR_READING = 2 * 32_768
 
 
 def not_opened(error: OSError | sqlite3.Error, path: Path) -> QueueError:
-    """Return what to raise where the system refuses a file, a folder, or one more open file."""
+    """Return what to raise where a file or a folder cannot be opened, or one file more."""
     if isinstance(error, sqlite3.Error):
         return translated(error, path)
     return QueueUnavailableError(f"cannot open the queue file ({error.strerror}): {str(path)!r}")

@@ -178,7 +178,7 @@ ROWS = [
         act=act,
         engines=DURABLE,
         short_on=BOTH,
-        short={"bodies": 4_000},
+        short={"bodies": 10_000},
         full={"bodies": 1_000_000},
         needs=("faketime",),
     )

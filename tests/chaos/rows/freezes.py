@@ -10,7 +10,7 @@ from collections import Counter
 import pulpo
 from tests.chaos import holding
 from tests.chaos.ending import end_well
-from tests.chaos.row import ALL, BOTH, DURABLE, Row
+from tests.chaos.row import ALL, DURABLE, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, until
@@ -194,7 +194,7 @@ ROWS = [
         passes="its process is killed, it is isolated and buried, all others are done",
         act=interpreter,
         engines=ALL,
-        short_on=BOTH,
+        short_on=DURABLE,
         short={"holders": 1, "good jobs": 100},
         full={"holders": 2, "good jobs": 1_000},
     ),

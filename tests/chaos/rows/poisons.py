@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import pulpo
 from tests.chaos.ending import unsettled
-from tests.chaos.row import ALL, Row
+from tests.chaos.row import ALL, BOTH, Row
 from tests.chaos.trial import Trial
 from tests.lab.place import Place
 from tests.lab.processes import WorkerProcess, is_alive, until
@@ -178,7 +178,7 @@ ROWS = [
         says="jobs that harm their process",
         passes="buried with signal or exit code, 0 good jobs buried, all done, the worker lives",
         engines=ALL,
-        short_on=("sqlite",),
+        short_on=BOTH,
         act=all_at_once,
         short={"good jobs": 340},
         full={"good jobs": 1_000},
