@@ -78,10 +78,12 @@ def test_urgent_jobs_overtake_only_what_is_not_in_flight_over_all_queues(place: 
 
 def test_a_worker_that_comes_later_gets_its_share_of_a_long_queue(place: Place) -> None:
     place.published(place.produce(1, 2_400, "--seconds=0.004", "--batch=100"))
+    # Two threads do 500 a second: the queue is still long when the second one has started.
+    slow = ("--processes", "1", "--threads", "2")
 
-    with place.worker("--processes", "1") as first:
+    with place.worker(*slow) as first:
         place.wait_for("begun", 200)
-        with place.worker("--processes", "1") as second:
+        with place.worker(*slow) as second:
             place.wait_until_all_done()
             codes = [first.stop(), second.stop()]
 
