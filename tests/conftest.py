@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -14,6 +15,12 @@ from tests.lab.postgresql import PostgreSQL, emptied, find_postgresql
 # How long an example takes says something about the machine, nothing about pulpo.
 settings.register_profile("pulpo", deadline=None)
 settings.load_profile("pulpo")
+
+# A shell lets what it starts in the background ignore these, and so would every process that a test
+# starts and interrupts. A handler is not inherited; this one goes on ignoring them here.
+for _number in (signal.SIGINT, signal.SIGQUIT, signal.SIGHUP):
+    if signal.getsignal(_number) is signal.SIG_IGN:
+        signal.signal(_number, lambda *_: None)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -74,6 +74,18 @@ class SettlingContract:
         assert list(answers) == [True]
         assert [stage.text(job) for job in jobs] == ["round"]
 
+    def test_a_released_job_comes_before_those_behind_it_in_the_same_exchange(
+        self, stage: Stage
+    ) -> None:
+        stage.put(*stage.jobs("first", "second", "third"))
+        job = stage.take()
+
+        _, jobs = stage.owner.exchange(
+            [Settlement(Verb.RELEASE, job)], [stage.queue], limit=2, timeout=0.0
+        )
+
+        assert [stage.text(job) for job in jobs] == ["first", "second"]
+
     def test_a_limit_of_zero_only_settles(self, stage: Stage) -> None:
         stage.put(*stage.jobs("a", "b"))
         job = stage.take()

@@ -79,6 +79,7 @@ def test_four_workers_never_exceed_a_limit_and_waste_no_slot(limited: Place) -> 
 def test_an_operator_sees_for_whom_a_job_waits(limited: Place) -> None:
     place = limited
     with place.worker("--processes", "1", "--grace", "0", module="shop") as worker:
+        _wait_until_known(place)
         first = place.pulpo("publish", "gated", '{"account": 7}').out.strip()
         until(lambda: place.show(first)["state"] == "reserved", "the first one has the slot")
         second = place.pulpo("publish", "gated", '{"account": 7}').out.strip()
@@ -109,6 +110,7 @@ def test_an_operator_sees_for_whom_a_job_waits(limited: Place) -> None:
 def test_a_turn_is_said_to_the_second(limited: Place) -> None:
     place = limited
     with place.worker("--processes", "1", module="shop") as worker:
+        _wait_until_known(place)
         ids = [place.pulpo("publish", "paced").out.strip() for _ in range(2)]
         until(lambda: len(worker.said("success")) == 1, "the first one starts at once")
         until(lambda: worker.said("limited"), "the second one has its turn")
@@ -195,6 +197,11 @@ def test_beanstalkd_without_a_side_is_refused_by_the_name_of_the_option(
 def _limits(place: Place) -> list[dict[str, object]]:
     found: list[dict[str, object]] = place.pulpo("limits", "--json").lines[0]["limits"]
     return found or [{"waiting": 0}]
+
+
+def _wait_until_known(place: Place) -> None:
+    # It says a moment after its start that it is there: until then nobody is known to serve.
+    until(lambda: place.pulpo("workers", "--json").lines[0]["workers"], "a worker that tells")
 
 
 def _reasons(place: Place, job_id: str) -> list[dict[str, str]]:

@@ -45,6 +45,7 @@ BY_ARRIVAL = (
     "test_many_large_bodies_in_one_batch_all_arrive",
     "test_a_body_that_is_too_big_is_refused_in_its_place",
     "test_a_job_that_will_expire_comes_in_its_order",
+    "test_a_released_job_comes_before_those_behind_it_in_the_same_exchange",
 )
 
 

@@ -11,7 +11,11 @@ import os
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import lru_cache
 
-from pulpo.adapters.beanstalkd.handing_back import hand_back, hand_back_all, release_unheard
+from pulpo.adapters.beanstalkd.handing_back import (
+    hand_back_all,
+    hand_back_arrived,
+    release_unheard,
+)
 from pulpo.adapters.beanstalkd.link import Link
 from pulpo.adapters.beanstalkd.looking import (
     are_kicked,
@@ -137,7 +141,8 @@ class BeanstalkdAdapter:
     ) -> Flight:
         """Send what an exchange asks; who asks several servers lets all depart before any arrives.
 
-        Waits for nothing but the copies of rewritten jobs.
+        Waits for nothing but the copies of rewritten jobs, and the way back of what was asked ahead
+        of a release.
         """
         board = self._board
         board.receive()
@@ -255,5 +260,5 @@ class BeanstalkdAdapter:
         if self._stashed_since is None or moves:
             self._stashed_since = self._clock.monotonic()
         elif self._clock.monotonic() - self._stashed_since > _LONGEST_STASH:
-            hand_back(self._board, list(self._board.arrived))
+            hand_back_arrived(self._board)
             self._stashed_since = None

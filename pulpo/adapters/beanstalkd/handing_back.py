@@ -16,10 +16,17 @@ from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard
 from pulpo.errors import QueueError
 from pulpo.job import Job
 
-__all__ = ["hand_back", "hand_back_all", "release_unheard"]
+__all__ = ["hand_back_all", "hand_back_arrived", "release_unheard"]
 
 
-def hand_back(board: Switchboard, jobs: Sequence[Job]) -> None:
+def hand_back_arrived(board: Switchboard) -> None:
+    """Release what has arrived and nobody has got; all of it, or the last ones would come first."""
+    board.land()
+    if board.arrived:
+        _hand_back(board, list(board.arrived))
+
+
+def _hand_back(board: Switchboard, jobs: Sequence[Job]) -> None:
     """Release jobs; those that cannot be reached go back when their socket closes."""
     numbers = [job.number for job in jobs]
     board.arrived.clear()
@@ -52,4 +59,4 @@ def release_unheard(board: Switchboard, jobs: Sequence[Job]) -> None:
 def hand_back_all(board: Switchboard) -> None:
     """Release everything that is held, before the sockets are closed."""
     if board.running:
-        hand_back(board, list(board.running.values()))
+        _hand_back(board, list(board.running.values()))

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pulpo.adapters.beanstalkd import commands
+from pulpo.adapters.beanstalkd.handing_back import hand_back_arrived
 from pulpo.adapters.beanstalkd.link import Awaited, Kind
 from pulpo.adapters.beanstalkd.putting import BURY_DELAY, put_jobs
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard, unavailable
@@ -82,7 +83,10 @@ class Settling:
         going = [s for s in slow if s.job.number not in self._board.answers]
         self._put_copies([s for s in going if s.verb in (Verb.REPLACE, Verb.BURY)])
         self._bury_copies([s for s in going if s.verb is Verb.BURY])
-        self._plan_releases([s for s in going if s.verb is Verb.RELEASE])
+        if releases := [s for s in going if s.verb is Verb.RELEASE]:
+            # What was asked for before their release is behind them, and must not come first.
+            hand_back_arrived(self._board)
+            self._plan_releases(releases)
 
     def add_to(self, flight: Flight, settlements: Sequence[Settlement]) -> None:
         """Add the last command of each settlement to a flight, on the link that holds the job."""

@@ -106,6 +106,32 @@ def test_what_was_asked_ahead_goes_back_unspent_when_the_door_closes(server: Bea
         assert set(other.crashes(left)) == {0}
 
 
+def all_the_rest(adapter: BeanstalkdAdapter) -> list[bytes]:
+    left: list[bytes] = []
+    while batch := adapter.exchange([], ["default"], limit=200, timeout=0)[1]:
+        left += [job.body for job in batch]
+    return left
+
+
+def in_order(first: int, past: int) -> list[bytes]:
+    return [b"%d" % number for number in range(first, past)]
+
+
+def test_a_job_that_is_released_comes_before_what_was_asked_ahead_of_its_release(
+    server: Beanstalkd,
+) -> None:
+    with door(server.url) as adapter:
+        adapter.put(jobs(200))
+        _, half = taken_twice(adapter)
+        assert adapter._board.arrived or adapter._board.ahead, "there is something ahead"
+        *run, unbegun = half
+        told = [*done(run), Settlement(Verb.RELEASE, unbegun)]
+        _, next_ones = adapter.exchange(told, ["default"], limit=40, timeout=0)
+
+        found = [job.body for job in next_ones] + all_the_rest(adapter)
+        assert found == in_order(int(unbegun.body), 200)
+
+
 @pytest.mark.parametrize("seed", range(5))
 def test_nothing_is_lost_doubled_or_over_the_limit_whatever_is_asked_meanwhile(
     server: Beanstalkd, seed: int

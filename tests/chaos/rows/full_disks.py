@@ -124,6 +124,8 @@ def failing_binlog(trial: Trial) -> None:
         worker.ready()
         until(lambda: accepted(place, app, "ledger.note"), "a publish is accepted again")
         place.wait_for("done", 1)
+        # The first write that fails is told to whoever asked for it: this delete would hear it.
+        place.wait_until_empty()
         disk.fail()
         # Somebody waits for it now, and runs it, though nobody promised that.
         trial.must(not accepted(place, app, "ledger.note"), "a publish is refused")
