@@ -106,7 +106,7 @@ class ThreadPool:
         return done
 
     def take_back(self, before: float) -> list[Run]:
-        """Return runs that were handed over before a monotonic second and have not begun."""
+        """Return, in order, what was handed over before a monotonic second and has not begun."""
         taken: list[Run] = []
         while self._inbox:
             try:
@@ -117,6 +117,7 @@ class ThreadPool:
                 self._inbox.append(run)
                 break
             taken.append(run)
+        taken.reverse()
         return taken
 
     def running(self) -> list[Run]:

@@ -138,7 +138,7 @@ def test_a_run_that_waits_takes_room_as_one_that_runs() -> None:
     threads.submit(runs, wake=0)
 
     assert made.left()[0] == 0
-    assert threads.take_back(float("inf")) == runs[::-1]
+    assert threads.take_back(float("inf")) == runs
     assert made.left()[0] == 2
 
 

@@ -141,8 +141,7 @@ class BeanstalkdAdapter:
     ) -> Flight:
         """Send what an exchange asks; who asks several servers lets all depart before any arrives.
 
-        Waits for nothing but the copies of rewritten jobs, and the way back of what was asked ahead
-        of a release.
+        Waits for nothing but the copies of rewritten jobs, and the priorities of released ones.
         """
         board = self._board
         board.receive()

@@ -14,9 +14,9 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from pulpo.adapters.beanstalkd import commands
-from pulpo.adapters.beanstalkd.handing_back import hand_back_arrived
 from pulpo.adapters.beanstalkd.link import Awaited, Kind
 from pulpo.adapters.beanstalkd.putting import BURY_DELAY, put_jobs
+from pulpo.adapters.beanstalkd.releasing import Releasing
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard, unavailable
 from pulpo.clock import Clock
 from pulpo.errors import (
@@ -26,7 +26,6 @@ from pulpo.errors import (
     QueueError,
     QueueUnavailableError,
 )
-from pulpo.identity import NORMAL
 from pulpo.job import NewJob, Settlement, Verb
 
 __all__ = ["Settling"]
@@ -64,6 +63,7 @@ class Settling:
         self._clock = clock
         self._known: MutableMapping[str, int] = {} if known is None else known
         self._progress: dict[int, _Progress] = {}
+        self._releasing = Releasing(board)
 
     def prepare(self, settlements: Sequence[Settlement]) -> None:
         """Put what must be accepted before the old jobs go: `then` jobs and rewritten copies."""
@@ -83,10 +83,7 @@ class Settling:
         going = [s for s in slow if s.job.number not in self._board.answers]
         self._put_copies([s for s in going if s.verb in (Verb.REPLACE, Verb.BURY)])
         self._bury_copies([s for s in going if s.verb is Verb.BURY])
-        if releases := [s for s in going if s.verb is Verb.RELEASE]:
-            # What was asked for before their release is behind them, and must not come first.
-            hand_back_arrived(self._board)
-            self._plan_releases(releases)
+        self._plan_releases([s for s in going if s.verb is Verb.RELEASE])
 
     def add_to(self, flight: Flight, settlements: Sequence[Settlement]) -> None:
         """Add the last command of each settlement to a flight, on the link that holds the job."""
@@ -103,6 +100,7 @@ class Settling:
                 flight.add(link, step.plain, Awaited(step.plain_kind, number))
             else:
                 flight.add(link, commands.delete(number), _awaited((Kind.DELETE, number)))
+        self._releasing.add_overtaking(flight)
 
     def results(self, settlements: Sequence[Settlement]) -> list[bool | QueueError]:
         """Return the answers, and delete the copies of jobs whose lease turned out to be lost."""
@@ -206,25 +204,8 @@ class Settling:
                 self._board.answers[settlement.job.number] = unavailable(settlement.job.number)
 
     def _plan_releases(self, settlements: Sequence[Settlement]) -> None:
-        """Find the priorities of jobs to hand back: `release` sets it, RESERVED does not say it."""
-        unknown = [s.job.number for s in settlements if s.job.priority is None]
-        found: dict[int, int] = {}
-        if unknown:
-            asked = self._board.ask(
-                [(commands.stats_job(n), Awaited(Kind.STATS, n)) for n in unknown]
-            )
-            for number, reply in asked.items():
-                known = commands.stated_priority(commands.parse_stats(reply.data or b""))
-                if reply.data is not None:
-                    found[number] = NORMAL if known is None else known
-        for settlement in settlements:
-            number, priority = settlement.job.number, settlement.job.priority
-            if priority is None:
-                priority = found.get(number)
-            if priority is None:
-                self._board.answers[number] = unavailable(number)
-            else:
-                self._progress[number].plain = commands.release(number, priority, 0)
+        for number, release in self._releasing.plan([s.job for s in settlements]).items():
+            self._progress[number].plain = release
 
     def _put(
         self, jobs: Sequence[NewJob], delays: Sequence[int] | None = None

@@ -10,6 +10,7 @@ import pytest
 from pulpo.adapters import open_engine
 from pulpo.contract.side import SPACE, count, fact, values
 from pulpo.side import side_of
+from tests.adapters.postgresql.flushed import is_on_the_disk_after
 from tests.adapters.test_side import ROUNDS, _race
 from tests.lab.postgresql import PostgreSQL
 
@@ -68,10 +69,5 @@ def test_publishes_and_facts_are_synced_where_the_server_would_not(
     store = side_of(open_engine(f"{postgresql_url}&options=-c%20synchronous_commit%3Doff"))
     assert store is not None
     with closing(store), psycopg.connect(postgresql.url, autocommit=True) as watch:
-        store.write([fact("a")])
-
-        # A commit that is not synced is written by a process of its own, a moment later.
-        ((flushed,),) = watch.execute(
-            "SELECT pg_current_wal_flush_lsn() >= pg_current_wal_insert_lsn()"
-        ).fetchall()
-    assert flushed
+        names = iter("abc")
+        assert is_on_the_disk_after(lambda: store.write([fact(next(names))]), watch)
