@@ -11,16 +11,12 @@ import os
 from collections.abc import Callable, MutableMapping, Sequence
 from functools import lru_cache
 
-from pulpo.adapters.beanstalkd.handing_back import (
-    hand_back_all,
-    hand_back_arrived,
-    release_unheard,
-)
+from pulpo.adapters.beanstalkd.delivering import Delivering
+from pulpo.adapters.beanstalkd.handing_back import hand_back_all, release_unheard
 from pulpo.adapters.beanstalkd.link import Link
 from pulpo.adapters.beanstalkd.looking import (
     are_kicked,
     count_crashes,
-    take_undescribed,
 )
 from pulpo.adapters.beanstalkd.putting import put_fitting, refuse_guards
 from pulpo.adapters.beanstalkd.reclaiming import reclaim
@@ -46,8 +42,6 @@ __all__ = ["BeanstalkdAdapter"]
 
 # A connection that was used so recently, in seconds, is not looked at before a put.
 _FRESH = 0.1
-# How long a job may lie here that arrived while there was no room for it.
-_LONGEST_STASH = 0.02
 
 
 @lru_cache(maxsize=4)
@@ -85,7 +79,7 @@ class BeanstalkdAdapter:
         self._board = Switchboard(self._open_link, self._clock)
         self._settling = Settling(self._board, self._clock, self._known)
         self._reserving = Reserving(self._board, self._waker, self._clock)
-        self._stashed_since: float | None = None
+        self._delivering = Delivering(self._board, self._clock)
         self._put_at = 0.0
 
     @property
@@ -161,7 +155,10 @@ class BeanstalkdAdapter:
     ) -> Sequence[bool | QueueError]:
         """Read what a flight brings; return the answers to its settlements."""
         board = self._board
+        earlier = len(board.arrived)
         board.end(flight)
+        if flight.reserves:
+            self._reserving.order(flight, earlier)
         if limit and not board.arrived and board.ahead:
             # The first half of them to go on with; the other half comes while those run.
             board.land(but=board.ahead // 2)
@@ -174,7 +171,7 @@ class BeanstalkdAdapter:
         if flight.ahead:
             here = len(self._board.arrived) + self._board.ahead
             limit = min(limit, max(math.ceil(here / 2), 1))
-        return self._deliver(limit)
+        return self._delivering.deliver(limit)
 
     def _wait(self, queues: Sequence[str], *, limit: int, timeout: float, polled: bool) -> None:
         if self._board.arrived:
@@ -243,21 +240,3 @@ class BeanstalkdAdapter:
             link = self._board.ready_link()
         self._put_at = now
         return link
-
-    def _deliver(self, limit: int) -> list[Job]:
-        undescribed = take_undescribed(self._board) if self._board.has_json else ()
-        arrived = self._board.arrived
-        jobs = [arrived.popleft() for _ in range(min(limit, len(arrived)))]
-        arrived.extend(undescribed)
-        self._watch_stash(moves=bool(jobs))
-        return jobs
-
-    def _watch_stash(self, *, moves: bool) -> None:
-        if not self._board.arrived:
-            self._stashed_since = None
-            return
-        if self._stashed_since is None or moves:
-            self._stashed_since = self._clock.monotonic()
-        elif self._clock.monotonic() - self._stashed_since > _LONGEST_STASH:
-            hand_back_arrived(self._board)
-            self._stashed_since = None

@@ -104,6 +104,18 @@ class Reserving:
         if link is not None and link in self._pause(link, _ON_ITS_WAY):
             self._board.receive(link)
 
+    def order(self, flight: Flight, earlier: int) -> None:
+        """Put a job of the waiting connection before those that a flight has polled for beside it.
+
+        It was given first, since its reserve was sent first. `earlier` had arrived before both.
+        """
+        link, board = self._waiting_link(None), self._board
+        if link is None or link in flight.orders:
+            return
+        polled = [board.arrived.pop() for _ in range(len(board.arrived) - earlier)]
+        board.receive(link)
+        board.arrived.extend(reversed(polled))
+
     def _pause(self, link: Link | None, seconds: float) -> list[Link]:
         poll = select.poll()
         poll.register(self._waker.fileno(), select.POLLIN)
