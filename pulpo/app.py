@@ -60,8 +60,10 @@ class Pulpo:
         #: Which queue it works with; a test lends it one of its own.
         self.choice = Choice(clock or SystemClock())
         self.sender = Sender(self._registry, self.choice)
-        #: What `publish` is for a message like another one: see `pulpo.publishing.Publisher`.
+        #: What `publish` is for messages like another one: see `pulpo.publishing.Publisher`.
         self.publish_like = self.sender.publish_like
+        self.publish_alike = self.sender.publish_alike
+        self.apublish_alike = self.sender.apublish_alike
         self.on_commit = OnCommit(self.sender)
         self.recurring = Recurring(self._registry, self.sender, self.choice)
         self.schedule, self.timekeeper = self.recurring.schedule, self.recurring.timekeeper

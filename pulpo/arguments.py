@@ -8,7 +8,7 @@ of queues; a wrong call is refused here, on the producer's side and on the worke
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pulpo.errors import UsageError, WrongTypeError
 from pulpo.spelling import closest
@@ -87,6 +87,30 @@ class Arguments:
                 return named
         self._check(args, kwargs)
         return [list(args), dict(kwargs)]
+
+    def bodies(self, calls: Iterable[object]) -> list[object]:
+        """Return the body of each call: a tuple or list of arguments, or a dict of named ones.
+
+        Raises `WrongTypeError` for the first one that is none or does not fit.
+        """
+        # The usual ones right here: to ask for each takes two and a half times as long.
+        names, usual = self._positional, -1 if self._paired else self._usual
+        return [
+            dict(zip(names, call, strict=True))
+            if type(call) is tuple and len(call) == usual
+            else self._body_of(call)
+            for call in calls
+        ]
+
+    def _body_of(self, call: object) -> object:
+        match call:
+            case tuple() | list():
+                return self.body(call, {})
+            case dict():
+                return self.body((), call)
+        raise WrongTypeError(
+            f"a call must be a tuple of arguments or a dict of named ones: {call!r}"
+        )
 
     def unpack(self, body: object) -> tuple[Sequence[object], Mapping[str, object]]:
         """Return a body's positional and named arguments.

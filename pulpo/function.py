@@ -20,8 +20,7 @@ import wrapt
 
 from pulpo.arguments import Arguments
 from pulpo.duration import Duration, seconds
-from pulpo.errors import UsageError, WrongTypeError
-from pulpo.identity import new_ids
+from pulpo.errors import WrongTypeError
 from pulpo.message import Message, check_moment
 from pulpo.options import JobOptions, check_known, make_job_type
 from pulpo.publishing import JobRef, Publisher
@@ -147,7 +146,7 @@ class JobFunction(Proxy, Generic[P, R]):
         Returns their references in order. A wrong call is refused before anything is put. If some
         are not accepted, the first one's error is raised and its `results` say what became of each.
         """
-        return self._self_publisher.publish_many(self._messages(calls))
+        return self._self_publisher.publish_alike(self._self_template, self._bodies(calls))
 
     async def adelay(self, /, *args: P.args, **kwargs: P.kwargs) -> JobRef:
         """Like `delay`; the event loop goes on meanwhile."""
@@ -165,7 +164,7 @@ class JobFunction(Proxy, Generic[P, R]):
         self, calls: Iterable[tuple[Any, ...] | Mapping[str, Any]]
     ) -> list[JobRef]:
         """Like `delay_many`; the event loop goes on meanwhile."""
-        return await self._self_publisher.apublish_many(self._messages(calls))
+        return await self._self_publisher.apublish_alike(self._self_template, self._bodies(calls))
 
     def using(self, **options: Unpack[CallOptions]) -> JobFunction[P, R]:
         """Return a copy that publishes with these options; the function itself stays as it is.
@@ -195,26 +194,10 @@ class JobFunction(Proxy, Generic[P, R]):
         seconds(delay, "delay")
         return self.using(delay=delay)
 
-    def _messages(self, calls: object) -> list[Message]:
+    def _bodies(self, calls: object) -> list[object]:
         if isinstance(calls, Mapping | str) or not isinstance(calls, Iterable):
             raise WrongTypeError(f"calls must be a list of tuples or dicts: {calls!r}")
-        bodies = [self._body_of(call) for call in calls]
-        template, like = self._self_template, self._self_template.with_body
-        if template.own_id:
-            if len(bodies) > 1:
-                raise UsageError(f"an id is that of one job: {template.id!r}")
-            return [like(body, id=template.id, own_id=True) for body in bodies]
-        return [like(body, id=new) for body, new in zip(bodies, new_ids(len(bodies)), strict=True)]
-
-    def _body_of(self, call: object) -> object:
-        match call:
-            case tuple() | list():
-                return self._self_arguments.body(call, {})
-            case dict():
-                return self._self_arguments.body((), call)
-        raise WrongTypeError(
-            f"a call must be a tuple of arguments or a dict of named ones: {call!r}"
-        )
+        return self._self_arguments.bodies(calls)
 
 
 def _within(publisher: Publisher, connection: object) -> Publisher:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 from pulpo.duration import Duration, seconds
 from pulpo.errors import UsageError, WrongTypeError
-from pulpo.identity import check_id, check_priority, check_queue, check_type, new_id
+from pulpo.identity import check_id, check_priority, check_queue, check_type, new_id, new_ids
 from pulpo.retry import check_retries, spoken_backoff
 from pulpo.unique import Unique, check_unique
 
@@ -155,6 +155,18 @@ class Message(_Alike):
         _set_own_id(copy, own_id)
         _set_likeness(copy, getattr(self, "likeness", None))
         return copy
+
+    def with_bodies(self, bodies: Sequence[object]) -> list[Message]:
+        """Return a message like this one for each body, all with new ids unless it has its own.
+
+        Raises `UsageError` where one id would be that of several.
+        """
+        if self.own_id:
+            if len(bodies) > 1:
+                raise UsageError(f"an id is that of one job: {self.id!r}")
+            return [self.with_body(body, id=self.id, own_id=True) for body in bodies]
+        ids = new_ids(len(bodies))
+        return [self.with_body(body, id=new) for body, new in zip(bodies, ids, strict=True)]
 
     def as_template(self) -> Message:
         """Return this message with a likeness of its own, for `with_body`."""

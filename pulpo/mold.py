@@ -10,17 +10,17 @@ errors from there. This file decides nothing about a job.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pulpo.codec import Codec
 from pulpo.errors import PulpoError
-from pulpo.identity import new_id
+from pulpo.identity import new_id, new_ids
 from pulpo.job import NewJob
 from pulpo.message import Likeness, Message
 from pulpo.publishing import new_job
 from pulpo.registry import JobType
 
-__all__ = ["cast"]
+__all__ = ["cast", "cast_all"]
 
 Find = Callable[[str], JobType | None]
 
@@ -64,6 +64,26 @@ def cast(like: Message, id: str | None, body: object, *, codec: Codec, find: Fin
     if len(name) != 36 or not name.isascii() or like.headers:
         return None
     return mold.pour(name, body)
+
+
+def cast_all(
+    like: Message, bodies: Sequence[object], *, codec: Codec, find: Find
+) -> list[NewJob] | None:
+    """Return the jobs of messages like this one, with these bodies; None for the long way.
+
+    As `cast`, for all of them at once. The long way is that of all.
+    """
+    likeness = getattr(like, "likeness", None)
+    mold = None if likeness is None or like.own_id or like.headers else likeness.mold
+    if type(mold) is not Mold or mold.codec is not codec or mold.job_type is not find(like.type):
+        return None
+    jobs: list[NewJob] = []
+    for name, body in zip(new_ids(len(bodies)), bodies, strict=True):
+        job = mold.pour(name, body)
+        if job is None:
+            return None
+        jobs.append(job)
+    return jobs
 
 
 def _plain(job: NewJob) -> NewJob:

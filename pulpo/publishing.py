@@ -75,6 +75,10 @@ class Publisher(Protocol):
         """Publish `template.with_body(body)`."""
         ...
 
+    def publish_alike(self, template: Message, bodies: Sequence[object]) -> list[JobRef]:
+        """Publish `template.with_bodies(bodies)` in one round trip."""
+        ...
+
     def publish_many(self, messages: Iterable[Message], *, within: object = None) -> list[JobRef]:
         """Publish several messages in one round trip."""
         ...
@@ -87,6 +91,10 @@ class Publisher(Protocol):
         self, messages: Iterable[Message], *, within: object = None
     ) -> list[JobRef]:
         """Publish several messages without blocking the event loop."""
+        ...
+
+    async def apublish_alike(self, template: Message, bodies: Sequence[object]) -> list[JobRef]:
+        """Publish `template.with_bodies(bodies)` without blocking the event loop."""
         ...
 
 

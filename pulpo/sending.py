@@ -13,18 +13,17 @@ from dataclasses import replace
 from pulpo.adapter import Inserting
 from pulpo.choosing import Choice
 from pulpo.codec import Codec
-from pulpo.configuration import find_settings, signing_keys
 from pulpo.connections import Connections
 from pulpo.errors import QueueError
 from pulpo.events import Event
-from pulpo.handlers import declared_types
 from pulpo.job import Guard, NewJob
 from pulpo.listeners import Listeners
+from pulpo.making import Making
 from pulpo.message import Message, with_control
 from pulpo.middleware import Chains, Middleware, Outbound
-from pulpo.mold import cast
-from pulpo.publishing import JobRef, check_sizes, new_job, put, references
-from pulpo.registry import JobType, Registry
+from pulpo.mold import cast, cast_all
+from pulpo.publishing import JobRef, check_sizes, put, references
+from pulpo.registry import Registry
 from pulpo.run import CURRENT
 
 __all__ = ["Sender"]
@@ -36,19 +35,16 @@ class Sender:
     """Publishes the checked messages of one app; any thread and any event loop may ask."""
 
     def __init__(self, registry: Registry, choice: Choice) -> None:
-        self._registry = registry
         self._choice = choice
         self._connections = choice.connections
-        # Made at first use, each by `dict.setdefault`: see `Connections` for why there is no lock.
-        self._codec: dict[str, Codec] = {}
-        self._declared: dict[str, Mapping[str, JobType]] = {}
+        self._making = Making(registry, choice)
         self.chains = Chains()
         self.listeners = Listeners()
 
     @property
     def codec(self) -> Codec:
         """The wire format, with the keys of `PULPO_SIGNING_KEYS`."""
-        return self._codec.get("codec") or self._codec.setdefault("codec", Codec(signing_keys()))
+        return self._making.codec
 
     def publish(self, batch: list[Message], within: object = None) -> list[JobRef]:
         """Publish a batch in one round trip; returns when the queue has accepted it."""
@@ -56,7 +52,7 @@ class Sender:
             return self._publish_within(batch, within)
         if self.chains.publish or self.listeners.functions:
             return self._publish_watched(batch, self.chains.publish)
-        jobs, run = self._jobs(batch), CURRENT.get(None)
+        jobs, run = self._making.jobs(batch), CURRENT.get(None)
         if run is None:
             return put(self._connections().adapter(), jobs) if jobs else []
         # A handler's time limit must not strike while a command is half written.
@@ -66,10 +62,25 @@ class Sender:
     def publish_like(self, template: Message, body: object) -> JobRef:
         """Publish `template.with_body(body)`, by the short way where that leads there."""
         if CURRENT.get(None) is None and not (self.chains.publish or self.listeners.functions):
-            job = cast(template, None, body, codec=self.codec, find=self._registry.find)
+            making = self._making
+            job = cast(template, None, body, codec=making.codec, find=making.known)
             if job is not None:
                 return put(self._connections().adapter(), (job,))[0]
         return self.publish([template.with_body(body)])[0]
+
+    def publish_alike(self, template: Message, bodies: Sequence[object]) -> list[JobRef]:
+        """Publish `template.with_bodies(bodies)`, by the short way where that leads there."""
+        jobs = self._cast(template, bodies)
+        if jobs is None:
+            return self.publish(template.with_bodies(bodies))
+        return put(self._connections().adapter(), jobs) if jobs else []
+
+    async def apublish_alike(self, template: Message, bodies: Sequence[object]) -> list[JobRef]:
+        """Like `publish_alike`, while the event loop goes on."""
+        jobs = self._cast(template, bodies)
+        if jobs is None:
+            return await self.apublish(template.with_bodies(bodies))
+        return await self._connections().call(lambda adapter: put(adapter, jobs)) if jobs else []
 
     async def apublish(self, batch: list[Message], within: object = None) -> list[JobRef]:
         """Like `publish`, while the event loop goes on."""
@@ -77,7 +88,7 @@ class Sender:
             return await self._apublish_within(batch, within)
         if self.chains.publish or self.listeners.functions:
             return await self._apublish_watched(batch, self.chains.publish)
-        jobs = self._jobs(batch)
+        jobs = self._making.jobs(batch)
         return await self._connections().call(lambda adapter: put(adapter, jobs)) if jobs else []
 
     def prepare(self, message: Message, check: Callable[[NewJob], None]) -> tuple[Message, JobRef]:
@@ -101,7 +112,7 @@ class Sender:
 
     def job_of(self, message: Message) -> NewJob:
         """Return the job that a message asks for here and now."""
-        return self._jobs([message])[0]
+        return self._making.jobs([message])[0]
 
     def forward(self, batch: list[Message]) -> list[JobRef]:
         """Publish messages that their middleware has seen, in `prepare`."""
@@ -115,7 +126,7 @@ class Sender:
         """Write a batch into a transaction of the user's own; nobody is told before its commit."""
         run, door = CURRENT.get(None), self._door(connection)
         with Outbound(self.chains.publish, batch) as outbound:
-            jobs = self._jobs(outbound.messages)
+            jobs = self._making.jobs(outbound.messages)
             with _UNLIMITED if run is None or run.shield is None else run.shield:
                 found = put(door, jobs)
             outbound.results = found
@@ -124,7 +135,7 @@ class Sender:
     async def _apublish_within(self, batch: list[Message], connection: object) -> list[JobRef]:
         door = self._door(connection)
         with Outbound(self.chains.publish, batch) as outbound:
-            jobs = self._jobs(outbound.messages)
+            jobs = self._making.jobs(outbound.messages)
             check_sizes(door.capabilities, jobs)
             found = references(jobs, await door.aput(jobs)) if jobs else []
             outbound.results = found
@@ -140,7 +151,7 @@ class Sender:
         self, batch: list[Message], chain: Sequence[Middleware]
     ) -> list[JobRef]:
         with Outbound(chain, batch) as outbound:
-            jobs = self._jobs(outbound.messages)
+            jobs = self._making.jobs(outbound.messages)
             if not jobs:
                 return []
             try:
@@ -155,7 +166,7 @@ class Sender:
     def _publish_watched(self, batch: list[Message], chain: Sequence[Middleware]) -> list[JobRef]:
         run = CURRENT.get(None)
         with Outbound(chain, batch) as outbound:
-            jobs = self._jobs(outbound.messages)
+            jobs = self._making.jobs(outbound.messages)
             if not jobs:
                 return []
             try:
@@ -179,9 +190,9 @@ class Sender:
 
         with Outbound(self.chains.publish, [message]) as outbound:
             seen = outbound.messages[0]
-            own = guarding_of(seen, self._find(seen.type))
+            own = guarding_of(seen, self._making.find(seen.type))
             keys = [[guard.key, guard.until] for guard in (*guards, *(own.guards if own else ()))]
-            job = self._jobs([with_control(seen, {**said, "guards": keys})])[0]
+            job = self._making.jobs([with_control(seen, {**said, "guards": keys})])[0]
             job = replace(job, guards=(*guards, *job.guards))
             found = put(self._connections().adapter(), [job])
             self._tell([seen], [ref for ref in found if not ref.existing])
@@ -203,23 +214,9 @@ class Sender:
                 )
                 self.listeners.tell(event)
 
-    def _jobs(self, batch: Iterable[Message]) -> list[NewJob]:
-        codec, find, now, run = self.codec, self._find, self._choice.clock.wall(), CURRENT.get(None)
-        if run is not None:
-            depth = run.envelope.depth + 1  # how many jobs stand above these
-            return [new_job(message, codec, find, now, depth) for message in batch]
-        known = self._registry.find
-        return [
-            cast(message, message.id, message.body, codec=codec, find=known)
-            or new_job(message, codec, find, now)
-            for message in batch
-        ]
-
-    def _find(self, type: str) -> JobType | None:
-        found = self._registry.find(type)
-        if found is not None:
-            return found
-        declared = self._declared.get("declared")
-        if declared is None:
-            declared = self._declared.setdefault("declared", declared_types(find_settings()))
-        return declared.get(type)
+    def _cast(self, template: Message, bodies: Sequence[object]) -> list[NewJob] | None:
+        """Return the jobs of messages like one; None for those that a run or a listener minds."""
+        if CURRENT.get(None) is not None or self.chains.publish or self.listeners.functions:
+            return None
+        making = self._making
+        return cast_all(template, bodies, codec=making.codec, find=making.known)

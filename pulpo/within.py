@@ -6,7 +6,7 @@ it takes is the engine's business (`pulpo.adapter.Transactional`).
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pulpo.adapter import Engine, Inserting, Transactional
 from pulpo.errors import UnsupportedError
@@ -42,6 +42,10 @@ class Within:
         """Publish one like another within the transaction."""
         return self._publisher.publish(template.with_body(body), within=self._connection)
 
+    def publish_alike(self, template: Message, bodies: Sequence[object]) -> list[JobRef]:
+        """Publish several like another within the transaction."""
+        return self._publisher.publish_many(template.with_bodies(bodies), within=self._connection)
+
     def publish_many(self, messages: Iterable[Message], *, within: object = None) -> list[JobRef]:
         """Publish several messages likewise."""
         return self._publisher.publish_many(messages, within=self._or(within))
@@ -55,6 +59,12 @@ class Within:
     ) -> list[JobRef]:
         """Publish several messages within an async transaction."""
         return await self._publisher.apublish_many(messages, within=self._or(within))
+
+    async def apublish_alike(self, template: Message, bodies: Sequence[object]) -> list[JobRef]:
+        """Publish several like another within an async transaction."""
+        return await self._publisher.apublish_many(
+            template.with_bodies(bodies), within=self._connection
+        )
 
     def _or(self, other: object) -> object:
         return self._connection if other is None else other

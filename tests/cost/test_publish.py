@@ -70,5 +70,5 @@ def test_one_to_a_file_is_not_synced_where_that_is_not_wanted(tmp_path: Path) ->
 def test_many_in_one_go_share_their_round_trip_and_their_sync(
     server: Beanstalkd, tmp_path: Path
 ) -> None:
-    assert calls_a_job(server.url, in_one_go) <= 16
-    assert calls_a_job(f"sqlite:///{tmp_path}/queue.db", in_one_go) <= 13
+    assert calls_a_job(server.url, in_one_go) <= 10
+    assert calls_a_job(f"sqlite:///{tmp_path}/queue.db", in_one_go) <= 8

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -16,7 +17,7 @@ from pulpo.codec import Codec
 from pulpo.errors import EncodeError
 from pulpo.job import NewJob
 from pulpo.message import Message
-from pulpo.mold import cast
+from pulpo.mold import cast, cast_all
 from pulpo.publishing import new_job
 
 NOW = 1_800_000_000.0
@@ -76,6 +77,50 @@ def test_both_ways_make_the_same_job(type: str, said: dict[str, Any], body: obje
 
     # A value with many levels, or bytes that look so, is looked at more closely: the long way.
     assert short == long or (short is None and len(long.body) > 64)
+
+
+@given(types, options, st.lists(values, max_size=5))
+def test_a_batch_is_what_each_of_its_jobs_would_be(
+    type: str, said: dict[str, Any], bodies: list[object]
+) -> None:
+    app, work = app_with(type)
+    template, codec, find = work.using(**said)._self_template, Codec(), app.registry.find
+    assert cast_all(template, bodies, codec=codec, find=find) is None, "not before it is known"
+    both_ways(app, template, 0, codec)
+
+    jobs = cast_all(template, bodies, codec=codec, find=find)
+
+    alone = [cast(template, None, body, codec=codec, find=find) for body in bodies]
+    if jobs is None:
+        assert None in alone, "one of them is looked at more closely, and so are all"
+        return
+    assert len({job.id for job in jobs}) == len(bodies)
+    for job, body in zip(jobs, bodies, strict=True):
+        message = template.with_body(body, id=job.id)
+        assert job == new_job(message, codec, find, NOW)
+
+
+@pytest.mark.parametrize(
+    "said", [{"expires": "1h"}, {"at": NOON}, {"headers": {"tenant": "acme"}}, {"id": "mine"}]
+)
+def test_a_batch_that_is_not_usual_goes_the_long_way(said: dict[str, Any]) -> None:
+    app, work = app_with("noop")
+    template, codec = work.using(**said)._self_template, Codec()
+    both_ways(app, template, 0, codec)
+
+    assert cast_all(template, [1], codec=codec, find=app.registry.find) is None
+    assert work.using(**said).delay_many([(1,)])[0].queue == "default"
+
+
+def test_a_batch_with_one_wrong_body_is_refused_whole() -> None:
+    app, work = app_with("noop")
+    for _ in range(2):
+        work.delay_many([(1,), (2,), (3,)])
+
+    with pytest.raises(EncodeError, match="object"):
+        work.delay_many([(1,), (object(),), (3,)])
+    with contextlib.closing(app.engine.admin()) as admin:
+        assert admin.stats("default").ready == 6
 
 
 @given(st.lists(st.integers(0, 2**63) | st.text("abc", max_size=5), max_size=5))
