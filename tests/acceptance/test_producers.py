@@ -147,9 +147,9 @@ def test_a_handlers_own_child_does_not_keep_its_job_from_others(place: Place) ->
             until(lambda: place.stats()["reserved"] == 1, "its job is reserved")
             orphans = worker.kill()
             until(lambda: not any(map(is_alive, orphans)), "the end of the worker")
-            counts, alive = place.stats(), is_alive(child)
+            until(lambda: place.stats()["ready"] == 1, "its job is ready for others")
+            alive = is_alive(child)
         finally:
             os.kill(child, signal.SIGKILL)
 
-    assert alive
-    assert (counts["ready"], counts["reserved"]) == (1, 0)
+    assert alive  # for a minute: it did not have to end first
