@@ -322,7 +322,8 @@ class Glimpsing(Protocol):
     """What an admin may have beside: one of a queue that cannot be listed, only walked through.
 
     Where a walk through all jobs takes too long, a part of them is looked at, and the answer says
-    whether that was all. `numbers` bounds what the queue is asked.
+    whether that was all. `numbers` bounds what the queue is asked; with 0 it is asked for what is
+    where it was seen last.
     """
 
     def glimpse(

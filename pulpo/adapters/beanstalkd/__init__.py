@@ -72,7 +72,8 @@ class BeanstalkdEngine:
     def door(self, kind: type[Door], beat: Callable[[], None]) -> Door:
         """Open a door for one thread, which can do more than the usual one."""
         open_link = partial(self._open_link, beat)
-        return kind(open_link, self._clock, reply_timeout=_REPLY_TIMEOUT)
+        known = self._known
+        return kind(open_link, self._clock, reply_timeout=_REPLY_TIMEOUT, known=known)
 
     def admin(self) -> QueueAdmin:
         """Open a door for an operator."""

@@ -33,11 +33,15 @@ class Finder:
         self._known = known
 
     def find(self, ids: Sequence[JobId], *, most: int | None = None) -> dict[JobId, ListedJob]:
-        """Return the jobs with these ids, after `most` numbers at the latest."""
+        """Return the jobs with these ids, after `most` numbers at the latest.
+
+        With 0 those that are where they were seen last, at next to no cost.
+        """
         hits = {name: job for job in self._guesses(ids) if (name := pulpo_id(job)) in ids}
-        self._search(hits, [name for name in ids if name not in hits])
+        if most != 0:
+            self._search(hits, [name for name in ids if name not in hits])
         missing = {name for name in ids if name not in hits}
-        for job in self._walker.walk(most) if missing else ():
+        for job in self._walker.walk(most) if missing and most != 0 else ():
             name = pulpo_id(job)
             if name in missing:
                 hits[name] = job
@@ -54,7 +58,7 @@ class Finder:
     def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
         """Look for one job by so many numbers; True = the answer is certain."""
         found = self.find([id], most=numbers).get(id)
-        return found, found is not None or self._walker.saw_all
+        return found, found is not None or (numbers > 0 and self._walker.saw_all)
 
     def glimpse(
         self, queue: str | None, state: JobState | None, *, limit: int, numbers: int

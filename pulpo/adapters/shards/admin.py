@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from heapq import merge
-from itertools import islice, zip_longest
+from itertools import islice, product, zip_longest
 
 from pulpo.adapter import Glimpsing, QueueAdmin
 from pulpo.adapters.beanstalkd.finding import place as rank
@@ -112,14 +112,15 @@ class ShardedAdmin:
 
     def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
         """Look for a job on each server; see `pulpo.adapter.Glimpsing`."""
-        certain = not self._doors.missing()
-        for server in self._doors.reached():
+        servers, certain = self._doors.reached(), not self._doors.missing()
+        # First where it was seen last: a server that does not have it searches for long.
+        for most, server in product((0, numbers), servers):
             admin = self._doors.admin(server)
             assert isinstance(admin, Glimpsing)
-            job, sure = admin.spot(_named(id, server.place), numbers=numbers)
+            job, sure = admin.spot(_named(id, server.place), numbers=most)
             if job is not None:
                 return listed_outward(job, server.place), True
-            certain = certain and sure
+            certain = certain and (sure or not most)
         return None, certain
 
     def look(self, jobs: Sequence[Sighting]) -> Sequence[ListedJob | None]:

@@ -35,13 +35,19 @@ class ShardedEngine:
     def __init__(self, url: QueueURL, *, clock: Clock) -> None:
         self._url = url
         self._clock = clock
+        #: One of each server, since its doors share what they know of its jobs.
+        self._engines: dict[str, BeanstalkdEngine] = {}
         self.names = _names(url)
         for name in self.names:
             self.server(name)  # checks the rest of the URL
 
     def server(self, name: str) -> BeanstalkdEngine:
         """Return the engine of one server, by `host:port`; raises `UsageError`."""
-        return BeanstalkdEngine(self._one(name), clock=self._clock)
+        found = self._engines.get(name)
+        if found is None:
+            made = BeanstalkdEngine(self._one(name), clock=self._clock)
+            found = self._engines.setdefault(name, made)
+        return found
 
     def adapter(self, *, beat: Callable[[], None] = no_beat) -> QueueAdapter:
         """Open a door for one thread."""

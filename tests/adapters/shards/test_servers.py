@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 
+import greenstalk
 import pytest
 
-from pulpo.adapter import QueueAdapter
+from pulpo.adapter import Glimpsing, QueueAdapter
 from pulpo.adapters import open_engine
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.own_tubes import ROSTER
@@ -20,7 +21,7 @@ from pulpo.codec import Codec
 from pulpo.composed import Composed
 from pulpo.errors import QueueDrainingError, QueueError, QueueUnavailableError, UsageError
 from pulpo.identity import new_id
-from pulpo.job import Job, NewJob, Settlement, Verb
+from pulpo.job import Job, JobState, NewJob, Settlement, Verb
 from pulpo.queue_url import QueueURL
 from tests.lab.beanstalkd import Beanstalkd
 from tests.lab.processes import until
@@ -405,3 +406,37 @@ def test_foreign_jobs_of_two_servers_are_told_apart(
 def test_an_impossible_url_says_what_is_wrong(url: str, told: str) -> None:
     with pytest.raises(UsageError, match=told):
         open_engine(url)
+
+
+def peeks(servers: Sequence[Beanstalkd]) -> int:
+    """Return how often a job was looked at by its number, on all servers."""
+    found = 0
+    for server in servers:
+        with closing(greenstalk.Client(("127.0.0.1", server.port))) as client:
+            found += int(client.stats()["cmd-peek"])
+    return found
+
+
+def test_a_job_that_was_put_aside_is_found_on_its_server_without_a_search_on_the_others(
+    engine: ShardedEngine, adapter: QueueAdapter, servers: list[Beanstalkd]
+) -> None:
+    adapter.put([job() for _ in range(1_000)])
+    taken: list[Job] = []
+    while len(taken) < 9:
+        taken += adapter.exchange([], ["q"], limit=9 - len(taken), timeout=0.0)[1]
+    later = [
+        NewJob(id=str(each), type="t", queue="q", body=one.body, delay=60.0)
+        for one, each in zip(taken, ids(taken), strict=True)
+    ]
+    aside = [Settlement(Verb.REPLACE, one, new) for one, new in zip(taken, later, strict=True)]
+    assert adapter.exchange(aside, [], limit=0, timeout=0.0)[0] == [True] * 9
+
+    with closing(engine.admin()) as admin:
+        assert isinstance(admin, Glimpsing)
+        before = peeks(servers)
+        found = [admin.spot(new.id, numbers=200) for new in later]
+
+        assert [seen and seen.id for seen, _ in found] == [new.id for new in later]
+        assert {seen and seen.state for seen, _ in found} == {JobState.DELAYED}
+        assert peeks(servers) - before == 9
+        assert admin.spot(new_id(), numbers=200)[0] is None
