@@ -15,9 +15,11 @@ import argparse
 import datetime
 import random
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
+from typing import NoReturn
 
 from tests.chaos import table
 from tests.chaos.row import Row, all_rows, needs_of
@@ -95,5 +97,11 @@ def _run(row: Row, engine: str, given: argparse.Namespace) -> bool:
     return not result.complaints
 
 
+def _leave(number: int, _: object) -> NoReturn:
+    # By an exception, so that what a row has started ends with it.
+    sys.exit(128 + number)
+
+
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, _leave)
     sys.exit(main())
