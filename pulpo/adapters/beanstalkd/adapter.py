@@ -14,10 +14,7 @@ from functools import lru_cache
 from pulpo.adapters.beanstalkd.delivering import Delivering
 from pulpo.adapters.beanstalkd.handing_back import hand_back_all, release_unheard
 from pulpo.adapters.beanstalkd.link import Link
-from pulpo.adapters.beanstalkd.looking import (
-    are_kicked,
-    count_crashes,
-)
+from pulpo.adapters.beanstalkd.looking import are_kicked, count_crashes
 from pulpo.adapters.beanstalkd.putting import put_fitting, refuse_guards
 from pulpo.adapters.beanstalkd.reclaiming import reclaim
 from pulpo.adapters.beanstalkd.renewing import renew

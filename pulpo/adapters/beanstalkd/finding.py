@@ -33,15 +33,11 @@ class Finder:
         self._known = known
 
     def find(self, ids: Sequence[JobId], *, most: int | None = None) -> dict[JobId, ListedJob]:
-        """Return the jobs with these ids, after `most` numbers at the latest.
-
-        With 0 those that are where they were seen last, at next to no cost.
-        """
-        hits = {name: job for job in self._guesses(ids) if (name := pulpo_id(job)) in ids}
-        if most != 0:
-            self._search(hits, [name for name in ids if name not in hits])
+        """Return the jobs with these ids, after `most` numbers at the latest."""
+        hits = self._recalled(ids)
+        self._search(hits, [name for name in ids if name not in hits])
         missing = {name for name in ids if name not in hits}
-        for job in self._walker.walk(most) if missing and most != 0 else ():
+        for job in self._walker.walk(most) if missing else ():
             name = pulpo_id(job)
             if name in missing:
                 hits[name] = job
@@ -56,9 +52,15 @@ class Finder:
         return found
 
     def spot(self, id: JobId, *, numbers: int) -> tuple[ListedJob | None, bool]:
-        """Look for one job by so many numbers; True = the answer is certain."""
+        """Look for one job by so many numbers; True = the answer is certain.
+
+        By none of them it is looked for where it was seen last, at next to no cost.
+        """
+        if not numbers:
+            seen = self._described(list(self._recalled([id]).values()))
+            return (seen[0], True) if seen else (None, False)
         found = self.find([id], most=numbers).get(id)
-        return found, found is not None or (numbers > 0 and self._walker.saw_all)
+        return found, found is not None or self._walker.saw_all
 
     def glimpse(
         self, queue: str | None, state: JobState | None, *, limit: int, numbers: int
@@ -103,6 +105,9 @@ class Finder:
             for job in self._walker.peek(near):
                 if pulpo_id(job) == wanted:
                     hits[wanted] = job
+
+    def _recalled(self, ids: Sequence[JobId]) -> dict[JobId, Found]:
+        return {name: job for job in self._guesses(ids) if (name := pulpo_id(job)) in ids}
 
     def _guesses(self, ids: Sequence[JobId]) -> list[Found]:
         """Return the jobs under the numbers that these ids are, or were last seen under."""

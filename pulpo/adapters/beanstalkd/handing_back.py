@@ -1,4 +1,4 @@
-"""Giving jobs back at their own places, with nothing spent.
+"""Giving jobs back at once, at their own places, with nothing spent.
 
 Closing the socket would do, but counts as a run that ended without a word; and `release` sets the
 priority, which the server did not say when it handed the job out: it is asked first.

@@ -1,8 +1,7 @@
-"""Releasing jobs whose runs have not begun: each to its own place, before all that is behind it.
+"""Releasing jobs as settlements, in the flight of the others: each before all that is behind it.
 
-`release` sets the priority, which the server did not say when it handed the job out: it is asked
-first. What was asked for ahead is behind the jobs that go back, and goes back with them. Knows
-nothing of other verbs.
+What was asked for ahead is behind the jobs that go back, and goes back with them. What goes back at
+once, in a flight of its own, is in `pulpo.adapters.beanstalkd.handing_back`.
 """
 
 from __future__ import annotations
@@ -12,6 +11,7 @@ from collections.abc import Sequence
 
 from pulpo.adapters.beanstalkd import commands
 from pulpo.adapters.beanstalkd.link import Awaited, Kind
+from pulpo.adapters.beanstalkd.looking import stats_of
 from pulpo.adapters.beanstalkd.switchboard import Flight, Switchboard, unavailable
 from pulpo.identity import NORMAL
 from pulpo.job import Job
@@ -34,7 +34,7 @@ class Releasing:
         board = self._board
         board.land()
         behind = [job.number for job in board.arrived]
-        found = self._ask([job.number for job in jobs if job.priority is None] + behind)
+        found = self._priorities([job.number for job in jobs if job.priority is None] + behind)
         self._overtaking = {number: found[number] for number in behind if number in found}
         planned: dict[int, bytes] = {}
         for job in jobs:
@@ -58,14 +58,10 @@ class Releasing:
                 board.forget(number)
         board.arrived = deque(job for job in board.arrived if job.number in board.running)
 
-    def _ask(self, numbers: Sequence[int]) -> dict[int, int]:
-        """Return the priorities of jobs by number; those that are gone are left out."""
-        if not numbers:
-            return {}
-        asked = self._board.ask([(commands.stats_job(n), Awaited(Kind.STATS, n)) for n in numbers])
-        found: dict[int, int] = {}
-        for number, reply in asked.items():
-            if reply.data is not None:
-                stated = commands.stated_priority(commands.parse_stats(reply.data))
-                found[number] = NORMAL if stated is None else stated
-        return found
+    def _priorities(self, numbers: Sequence[int]) -> dict[int, int]:
+        """Ask for the priorities of jobs, by number; those that are gone are left out."""
+        stated = {
+            number: commands.stated_priority(stats)
+            for number, stats in stats_of(self._board, numbers).items()
+        }
+        return {number: NORMAL if p is None else p for number, p in stated.items()}

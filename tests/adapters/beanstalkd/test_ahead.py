@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import random
+import socket
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import pytest
 
 from pulpo.adapters.beanstalkd import BeanstalkdEngine
 from pulpo.adapters.beanstalkd.adapter import BeanstalkdAdapter
+from pulpo.adapters.beanstalkd.link import Awaited
 from pulpo.clock import SystemClock
+from pulpo.errors import QueueUnavailableError
 from pulpo.job import Job, NewJob, Settlement, Verb
 from pulpo.queue_url import QueueURL
 from tests.adapters.beanstalkd.scripted import Answer, ScriptedServer
@@ -130,6 +133,36 @@ def test_a_job_that_is_released_comes_before_what_was_asked_ahead_of_its_release
 
         found = [job.body for job in next_ones] + all_the_rest(adapter)
         assert found == in_order(int(unbegun.body), 200)
+
+
+@pytest.mark.parametrize("cut", [1, 40, 400])
+def test_nothing_is_lost_when_the_line_breaks_while_jobs_go_back(
+    server: Beanstalkd, cut: int
+) -> None:
+    with door(server.url) as adapter:
+        adapter.put(jobs(200))
+        _, half = taken_twice(adapter)
+        assert adapter._board.arrived or adapter._board.ahead, "there is something ahead"
+        told = [Settlement(Verb.RELEASE, job) for job in half]
+        (link,) = adapter._board.links
+        send, left = link.send, [cut]
+
+        def send_some(orders: Sequence[bytes], awaited: Sequence[Awaited]) -> None:
+            if not orders[0].startswith(b"release"):
+                return send(orders, awaited)
+            # So many bytes get through, and then the line is dead.
+            link.sock.sendall(b"".join(orders)[: left.pop()])
+            link.sock.shutdown(socket.SHUT_RDWR)
+            raise QueueUnavailableError("cut")
+
+        link.send = send_some  # type: ignore[method-assign]
+        adapter.exchange(told, ["default"], limit=0, timeout=0)
+        assert not left, "it was cut"
+        # Whoever has no answer asks again; what has gone back by the cut is no longer his.
+        answers, _ = adapter.exchange(told, [], limit=0, timeout=0)
+        assert all(isinstance(answer, bool) for answer in answers)
+
+        assert all_the_rest(adapter) == in_order(20, 200)
 
 
 @pytest.mark.parametrize("seed", range(5))
